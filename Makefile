@@ -1,0 +1,44 @@
+# make run   sets everything up and runs the main job on the embedded bank
+# make test  passes lint, types, architecture and tests, setting up what is missing
+SHELL := /bin/bash
+PYTHON ?= python3.11
+VENV := .venv
+BIN := $(VENV)/bin
+READY := $(VENV)/.ready
+
+.PHONY: help setup run test check bench cluster-test clean
+
+help:
+	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | column -t -s "$$(printf '\t')"
+
+setup: $(READY) ## virtual environment, jars and Java, once
+
+$(READY): requirements.lock setup.py
+	@command -v $(PYTHON) >/dev/null || { echo "set-up: Python 3.11 is needed: make setup PYTHON=/path/to/python3.11"; exit 2; }
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements.lock
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
+	$(BIN)/python -c "from strata.jobs.runtime.install import install; [print('set-up:', line) for line in install()]"
+	@touch $(READY)
+
+run: $(READY) ## the whole way on the embedded bank: raw files to decisions and a page
+	$(BIN)/strata run --env local
+
+check: $(READY) ## lint, format, types, architecture
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/lint-imports
+	rm -rf build/typed && $(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --target build/typed .
+	$(BIN)/mypy -p strata.conf -p strata.features -p strata.graph -p strata.models -p strata.jobs
+
+test: check ## everything that must hold
+	$(BIN)/python -m pytest
+
+cluster-test: $(READY) ## the main job on a standalone master with two workers
+	$(BIN)/python -m pytest -m cluster
+
+bench: $(READY) ## long measurements and peers, written to tests/bench/results
+	$(BIN)/python -m tests.bench
+
+clean: ## everything that set-up and runs have made
+	rm -rf $(VENV) build dist .strata *.egg-info

@@ -1,0 +1,1 @@
+"""What is configured, with no Spark: settings, table contracts and policies."""

@@ -1,0 +1,1 @@
+"""Feature definitions and the engine that computes them: DataFrame in, DataFrame out."""

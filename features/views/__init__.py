@@ -1,0 +1,1 @@
+"""Feature views, one file a business subject."""

@@ -1,0 +1,1 @@
+"""Relationship network: tables to vertices and edges, and back to tables."""

@@ -1,0 +1,1 @@
+"""What every job needs: session, tables, ledger, tracking, logs, exits and progress."""

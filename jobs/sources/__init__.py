@@ -1,0 +1,1 @@
+"""Adapters that land real or simulated data and bring it to silver."""

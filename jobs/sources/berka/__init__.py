@@ -1,0 +1,1 @@
+"""The Berka bank (PKDD 1999): raw files, parsing and mapping to the silver tables."""

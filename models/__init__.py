@@ -1,0 +1,1 @@
+"""Models and decisions: a training set in; scorecards, segments, decisions and their evidence out."""
