@@ -16,7 +16,7 @@ setup(
     packages=packages,
     package_dir={f"strata.{room}": room for room in ROOMS},
     package_data={
-        "strata.conf": ["*.yml"],
+        "strata.conf": ["*.yml", "*.properties"],
         "strata.jobs.sources.berka": ["data/*"],
         "strata.jobs.reports": ["templates/*"],
     },

@@ -44,9 +44,7 @@ def jar_paths() -> list[Path]:
     jars = sorted(jar_folder().glob("*.jar"))
     names = " ".join(jar.name for jar in jars)
     if "delta-spark" not in names or "graphframes" not in names:
-        raise SetupError(
-            f"No Delta and GraphFrames jars in {jar_folder()}: run `make setup` (or `strata setup`)."
-        )
+        raise SetupError(f"No Delta and GraphFrames jars in {jar_folder()}: run `make setup` (or `strata setup`).")
     return jars
 
 
@@ -108,9 +106,7 @@ def extract_classes(source: Path, target: Path) -> None:
                 clean.writestr(zipfile.ZipInfo(name, (2025, 1, 1, 0, 0, 0)), content)
     if digest.hexdigest() != GRAPHFRAMES_SHA256:
         partial.unlink()
-        raise SetupError(
-            f"GraphFrames classes in {source.name} are not the pinned ones (SHA-256 differs); refused."
-        )
+        raise SetupError(f"GraphFrames classes in {source.name} are not the pinned ones (SHA-256 differs); refused.")
     partial.rename(target)
 
 
@@ -148,9 +144,7 @@ def _java_version(java: str) -> int | None:
 
 
 def _pip(*arguments: str) -> None:
-    run = subprocess.run(
-        [sys.executable, "-m", "pip", *arguments], capture_output=True, text=True, check=False
-    )
+    run = subprocess.run([sys.executable, "-m", "pip", *arguments], capture_output=True, text=True, check=False)
     if run.returncode != 0:
         raise SetupError(f"pip {' '.join(arguments)} failed: {_last_line(run.stderr)}")
 

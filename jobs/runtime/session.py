@@ -6,6 +6,7 @@ import os
 import sys
 import tempfile
 from collections.abc import Mapping
+from importlib.resources import files
 
 from pyspark.sql import SparkSession
 
@@ -20,6 +21,8 @@ DELTA: Mapping[str, str] = {
     "spark.sql.legacy.timeParserPolicy": "CORRECTED",
     "spark.sql.adaptive.enabled": "true",
 }
+# Only what needs a person: without this file Spark talks at every start.
+LOG_SETTINGS = files("strata.conf").joinpath("log4j2.properties")
 DEFAULT_TIMEZONE = "Asia/Shanghai"
 
 
@@ -48,6 +51,7 @@ def local_session(
         **DELTA,
         "spark.jars": ",".join(str(jar) for jar in jar_paths()),
         "spark.driver.memory": memory,
+        "spark.driver.extraJavaOptions": f"-Dlog4j2.configurationFile={LOG_SETTINGS}",
         "spark.driver.bindAddress": "127.0.0.1",
         "spark.driver.host": "127.0.0.1",
         "spark.sql.session.timeZone": timezone,

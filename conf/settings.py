@@ -1,0 +1,101 @@
+"""Settings: ``base.yml`` and one file an environment, read into a frozen value that refuses unknown keys."""
+
+from __future__ import annotations
+
+import hashlib
+from datetime import date
+from importlib.resources import files
+from pathlib import Path
+from typing import Any
+
+import yaml
+from pydantic import Field, ValidationError
+
+from strata.conf.contracts import Frozen
+
+
+class SettingsError(ValueError):
+    """The configuration can't be used; the message names the file, the key and what is expected."""
+
+
+class Gates(Frozen):
+    """Shares above which a job stops and the last good snapshot stays."""
+
+    quarantine_share: float = Field(0.01, ge=0, le=1)
+
+
+class SparkSettings(Frozen):
+    """What a local session is given; on a cluster spark-submit decides."""
+
+    cores: int | None = Field(None, ge=1)
+    memory: str = "6g"
+    shuffle_partitions: int = Field(4, ge=1)
+    ui: bool = False
+
+
+class Settings(Frozen):
+    """Everything a run may be told. Paths are relative to the working directory."""
+
+    env: str
+    bank_timezone: str
+    as_of: date
+    lake: str
+    landing: str | None = None
+    token_key_file: str
+    tracking_uri: str
+    reports: str
+    seed: int = 20_260_101
+    lock_hours: float = Field(6, gt=0)
+    gates: Gates = Gates()
+    spark: SparkSettings = SparkSettings()
+
+    @property
+    def digest(self) -> str:
+        """A short hash of all values: two runs with the same digest were configured alike."""
+        return hashlib.sha256(self.model_dump_json().encode()).hexdigest()[:16]
+
+
+def environments() -> list[str]:
+    """The names that ``--env`` takes."""
+    names = (entry.name for entry in files("strata.conf").iterdir())
+    return sorted(name.removeprefix("env_").removesuffix(".yml") for name in names if name.startswith("env_"))
+
+
+def load_settings(env: str = "local", *, path: str | None = None, **overrides: Any) -> Settings:
+    """``base.yml``, then ``env_<env>.yml``, then the file at ``path``, then ``overrides`` that aren't ``None``.
+
+    Raises ``SettingsError`` naming the file or key that is wrong.
+    """
+    room = files("strata.conf")
+    layer = room.joinpath(f"env_{env}.yml")
+    if not layer.is_file():
+        raise SettingsError(f"--env {env}: there is no such environment; there are: {', '.join(environments())}")
+    values = _merge(_parse(room.joinpath("base.yml").read_text(), "base.yml"), _parse(layer.read_text(), layer.name))
+    if path:
+        if not Path(path).is_file():
+            raise SettingsError(f"--conf {path}: no such file")
+        values = _merge(values, _parse(Path(path).read_text(), path))
+    values = _merge(values, {key: value for key, value in overrides.items() if value is not None})
+    try:
+        return Settings.model_validate({**values, "env": env})
+    except ValidationError as wrong:
+        first = wrong.errors()[0]
+        raise SettingsError(f"settings: {'.'.join(map(str, first['loc']))}: {first['msg']}") from None
+
+
+def _parse(text: str, name: str) -> dict[str, Any]:
+    try:
+        values = yaml.safe_load(text) or {}
+    except yaml.YAMLError as wrong:
+        raise SettingsError(f"{name}: not readable as YAML: {str(wrong).splitlines()[0]}") from None
+    if not isinstance(values, dict):
+        raise SettingsError(f"{name}: a mapping of settings is expected, not {type(values).__name__}")
+    return values
+
+
+def _merge(base: dict[str, Any], over: dict[str, Any]) -> dict[str, Any]:
+    merged = dict(base)
+    for key, value in over.items():
+        both = isinstance(value, dict) and isinstance(merged.get(key), dict)
+        merged[key] = _merge(merged[key], value) if both else value
+    return merged

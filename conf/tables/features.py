@@ -1,0 +1,1 @@
+"""Feature tables: one row an entity and snapshot day."""

@@ -1,0 +1,1 @@
+"""Gold: what other systems read, with or without Spark."""

@@ -1,0 +1,36 @@
+"""``strata``: one command for every job, the same call as in spark-submit."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+from importlib import import_module
+
+from strata.jobs.runtime.run import Job, run
+
+# In the order of the flow; each module holds one JOB and is a spark-submit main of its own.
+MODULES = ("ingest",)
+
+
+def jobs() -> dict[str, Job]:
+    """Every job by its command name."""
+    found = (import_module(f"strata.jobs.{module}").JOB for module in MODULES)
+    return {job.name: job for job in found}
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """``strata <job> [arguments]``; without a job, or with --help, the list of jobs."""
+    arguments = list(sys.argv[1:] if argv is None else argv)
+    known = jobs()
+    if not arguments or arguments[0] in ("-h", "--help"):
+        print(_overview(known))
+        return 0
+    if arguments[0] not in known:
+        print(f"strata: there is no job {arguments[0]!r}; there are: {', '.join(known)}", file=sys.stderr)
+        return 2
+    return run(known[arguments[0]], arguments[1:])
+
+
+def _overview(known: dict[str, Job]) -> str:
+    lines = "\n".join(f"  {name:<12} {job.help}" for name, job in known.items())
+    return f"usage: strata <job> [--env ENV] [--as-of DAY] [--plan] …\n\njobs, in the order of the flow:\n{lines}\n\nstrata <job> --help tells more."

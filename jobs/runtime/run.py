@@ -1,0 +1,240 @@
+"""How every job runs: settings, session, lock, ledger, progress and exit code stand here, once."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+import time
+import traceback
+import uuid
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import UTC, date, datetime
+from hashlib import sha256
+
+from pyspark import SparkContext
+from pyspark.sql import SparkSession
+
+from strata.conf.settings import Settings, SettingsError, environments, load_settings
+from strata.conf.tables import table as contract_of
+from strata.jobs.runtime import ledger
+from strata.jobs.runtime.errors import JobError, UsageError
+from strata.jobs.runtime.install import SetupError
+from strata.jobs.runtime.lock import job_lock
+from strata.jobs.runtime.progress import Progress
+from strata.jobs.runtime.session import local_session
+from strata.jobs.runtime.tables import Lake
+
+
+@dataclass(frozen=True)
+class Context:
+    """What a job's body is given: the only way it reaches tables, settings and time."""
+
+    spark: SparkSession
+    settings: Settings
+    lake: Lake
+    progress: Progress
+    run_id: str
+    now: datetime
+    options: argparse.Namespace
+
+    @property
+    def as_of(self) -> date:
+        """The bank day the job is asked for."""
+        return self.settings.as_of
+
+
+@dataclass(frozen=True)
+class Job:
+    """A job: its name, what it reads and writes, and its body. ``options`` adds arguments of its own."""
+
+    name: str
+    help: str
+    body: Callable[[Context], None]
+    reads: tuple[str, ...] = ()
+    writes: tuple[str, ...] = ()
+    options: Callable[[argparse.ArgumentParser], None] | None = None
+    # A job with inputs the ledger can't see (files, a registry) decides for itself whether there is work.
+    always: bool = False
+    steps: tuple[Job, ...] = field(default=(), repr=False)
+
+    def plan(self) -> str:
+        """What the job would read and write, without starting Spark."""
+        lines = [f"{self.name}: {self.help}"]
+        lines += [f"  reads   {contract_of(name).layer}.{name}" for name in self.reads]
+        lines += [f"  writes  {_written_how(name)}" for name in self.writes]
+        return "\n".join([*lines, *(step.plan() for step in self.steps)])
+
+
+def _written_how(name: str) -> str:
+    contract = contract_of(name)
+    how = f"slice by {contract.snapshot_by}" if contract.snapshot_by else "append" if contract.append_only else "whole"
+    return f"{contract.layer}.{name} ({how}): {contract.grain}"
+
+
+def parser(job: Job) -> argparse.ArgumentParser:
+    """The command line of a job: the common arguments and its own."""
+    arguments = argparse.ArgumentParser(prog=f"strata {job.name}", description=job.help)
+    arguments.add_argument("--env", default="local", help=f"environment: {', '.join(environments())} (default local)")
+    arguments.add_argument("--conf", metavar="FILE", help="a YAML file of settings laid over the environment's")
+    arguments.add_argument("--as-of", type=_day, metavar="YYYY-MM-DD", help="the bank day to work for")
+    arguments.add_argument("--lake", metavar="DIR", help="where the tables are")
+    arguments.add_argument("--landing", metavar="DIR", help="a folder of raw files of your own")
+    arguments.add_argument("--reports", metavar="DIR", help="where pages are written")
+    arguments.add_argument("--force", action="store_true", help="run again though the same was done already")
+    arguments.add_argument("--plan", action="store_true", help="print what would be read and written, and stop")
+    if job.options:
+        job.options(arguments)
+    return arguments
+
+
+def run(job: Job, argv: Sequence[str] | None = None) -> int:
+    """Run ``job`` with command-line arguments and return its exit code; errors print one line on stderr."""
+    try:
+        options = parser(job).parse_args(argv)
+        if options.plan:
+            print(job.plan())
+            return 0
+        settings = _settings(options)
+        return execute(job, settings, options, open_session(settings))
+    except SystemExit as stop:  # argparse ends this way; 2 is its usage code and ours
+        return int(stop.code or 0)
+    except (SettingsError, SetupError, UsageError) as wrong:
+        print(f"strata {job.name}: {wrong}", file=sys.stderr)
+        return UsageError.exit_code
+
+
+def execute(job: Job, settings: Settings, options: argparse.Namespace, spark: SparkSession) -> int:
+    """Run ``job``, or the steps it is made of one after the other, in a session; returns the exit code."""
+    if job.steps:
+        for step in job.steps:
+            code = execute(step, settings, options, spark)
+            if code:
+                return code
+        return 0
+    return _Run(job, settings, options, spark).execute()
+
+
+class _Run:
+    """One run of one job, from lock to ledger."""
+
+    def __init__(self, job: Job, settings: Settings, options: argparse.Namespace, spark: SparkSession) -> None:
+        run_id = f"{job.name}-{settings.as_of:%Y%m%d}-{uuid.uuid4().hex[:8]}"
+        lake = Lake(spark, settings.lake, run_id)
+        self.job, self.settings, self.clock = job, settings, time.monotonic()
+        self.context = Context(spark, settings, lake, Progress(job.name), run_id, datetime.now(UTC), options)
+        self.entry = ledger.Entry(
+            run_id,
+            job.name,
+            settings.as_of,
+            ledger.code_version(),
+            _digest(settings, options),
+            self.context.now,
+        )
+
+    def execute(self) -> int:
+        """Lock, run, record; returns the exit code and has printed one line when it failed."""
+        context = self.context
+        try:
+            with job_lock(
+                context.spark,
+                self.settings.lake,
+                self.job.name,
+                context.run_id,
+                hours=self.settings.lock_hours,
+            ):
+                return self._locked()
+        except JobError as wrong:
+            context.progress.line(f"stopped: {wrong}")
+            return wrong.exit_code
+
+    def _locked(self) -> int:
+        context = self.context
+        before = ledger.last(context.lake, self.job.name, self.settings.as_of)
+        if (
+            before
+            and not (context.options.force or self.job.always)
+            and ledger.already_done(context.lake, before, self.entry)
+        ):
+            context.progress.line(f"already done by {before.run_id}; --force runs it again")
+            return 0
+        ledger.record(context.lake, self.entry)
+        try:
+            self.job.body(context)
+        except JobError as wrong:
+            self._end("failed", wrong.exit_code, str(wrong))
+            raise
+        except Exception as bug:  # noqa: BLE001
+            # The one place that catches everything: the ledger must know, and the trace must be seen.
+            traceback.print_exc()
+            self._end("failed", 1, f"{type(bug).__name__}: {str(bug).splitlines()[0] if str(bug) else ''}")
+            context.progress.line(f"failed: {type(bug).__name__}; the trace stands above")
+            return 1
+        self._end("succeeded", 0, None)
+        return 0
+
+    def _end(self, status: str, code: int, error: str | None) -> None:
+        lake, seconds = self.context.lake, time.monotonic() - self.clock
+        ledger.record(
+            lake,
+            replace(
+                self.entry,
+                status=status,
+                inputs=tuple(lake.inputs.values()),
+                outputs=tuple(lake.outputs.values()),
+                exit_code=code,
+                error=error,
+                seconds=seconds,
+            ),
+        )
+        if status == "succeeded":
+            rows = ", ".join(f"{w.name} {w.rows:,}" for w in lake.outputs.values() if w.rows is not None)
+            self.context.progress.line(f"done in {seconds:.1f} s: {rows or 'nothing new'}")
+
+
+def open_session(settings: Settings) -> SparkSession:
+    """The session that spark-submit has prepared, else one on this machine."""
+    if SparkContext._active_spark_context or _submitted():
+        spark = SparkSession.builder.getOrCreate()
+        spark.conf.set("spark.sql.session.timeZone", settings.bank_timezone)
+        return spark
+    local = settings.spark
+    return local_session(
+        cores=local.cores,
+        memory=local.memory,
+        timezone=settings.bank_timezone,
+        shuffle_partitions=local.shuffle_partitions,
+        conf={"spark.ui.enabled": str(local.ui).lower()},
+    )
+
+
+def _submitted() -> bool:
+    """Whether spark-submit started this process: it leaves a gateway port behind."""
+    return "PYSPARK_GATEWAY_PORT" in os.environ
+
+
+def _settings(options: argparse.Namespace) -> Settings:
+    return load_settings(
+        options.env,
+        path=options.conf,
+        as_of=options.as_of,
+        lake=options.lake,
+        landing=options.landing,
+        reports=options.reports,
+    )
+
+
+def _digest(settings: Settings, options: argparse.Namespace) -> str:
+    """Settings and arguments that change the result; not whether to force or where pages go."""
+    own = {
+        key: str(value) for key, value in sorted(vars(options).items()) if key not in ("force", "plan", "env", "conf")
+    }
+    return sha256(f"{settings.digest}{own}".encode()).hexdigest()[:16]
+
+
+def _day(text: str) -> date:
+    try:
+        return date.fromisoformat(text)
+    except ValueError:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a day like 2026-10-31") from None

@@ -1,0 +1,134 @@
+"""The lake: Delta tables under one root, created from their contracts, read at pinned versions, replaced by slice."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from datetime import date
+from pathlib import Path
+
+from delta.tables import DeltaTable
+from pyspark.sql import DataFrame, SparkSession
+from pyspark.sql import functions as F
+
+from strata.conf.contracts import Table
+from strata.conf.tables import table as contract_of
+from strata.jobs.runtime.errors import InputError
+
+
+@dataclass(frozen=True)
+class Written:
+    """A table's state after a write, or as read: its Delta version and, for a write, its rows."""
+
+    name: str
+    version: int
+    rows: int | None = None
+
+
+@dataclass
+class Lake:
+    """Reads and writes contracted tables; remembers what was read and written, for the ledger.
+
+    The first read of a table pins its version for the whole run, so that a run sees one state.
+    """
+
+    spark: SparkSession
+    root: str
+    run_id: str = "adhoc"
+    inputs: dict[str, Written] = field(default_factory=dict)
+    outputs: dict[str, Written] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        # Spark SQL takes a path only when it is absolute.
+        if "://" not in self.root:
+            self.root = str(Path(self.root).absolute())
+
+    def path(self, name: str) -> str:
+        """Where the table lies."""
+        return f"{self.root.rstrip('/')}/{contract_of(name).location}"
+
+    def exists(self, name: str) -> bool:
+        """Whether the table has been created."""
+        return bool(DeltaTable.isDeltaTable(self.spark, self.path(name)))
+
+    def version(self, name: str) -> int | None:
+        """The newest version, ``None`` when there is no table. Reads only the log."""
+        if not self.exists(name):
+            return None
+        return int(DeltaTable.forPath(self.spark, self.path(name)).history(1).select("version").head()[0])
+
+    def read(self, name: str, version: int | None = None) -> DataFrame:
+        """The table at ``version``, else at the version this run has pinned; raises ``InputError`` when missing."""
+        if version is None:
+            version = self.pin(name).version
+        return self.spark.read.format("delta").option("versionAsOf", version).load(self.path(name))
+
+    def pin(self, name: str) -> Written:
+        """Fix the version of ``name`` for this run: what the run itself wrote, else the newest."""
+        if name in self.outputs:
+            return self.outputs[name]
+        if name not in self.inputs:
+            version = self.version(name)
+            if version is None:
+                raise InputError(f"table {name} is missing in {self.root}: run the job that writes it first")
+            self.inputs[name] = Written(name, version)
+        return self.inputs[name]
+
+    def ensure(self, name: str) -> Table:
+        """Create the table from its contract where it is missing; safe to call again after a kill."""
+        contract, path = contract_of(name), self.path(name)
+        if not self.exists(name):
+            builder = DeltaTable.createIfNotExists(self.spark).location(path).comment(contract.description)
+            for column in contract.columns:
+                builder = builder.addColumn(
+                    column.name, column.type, nullable=column.nullable, comment=column.description
+                )
+            for key, value in contract.properties.items():
+                builder = builder.property(key, value)
+            if contract.snapshot_by:
+                builder = builder.partitionedBy(contract.snapshot_by)
+            builder.execute()
+        if contract.check_sql and not self._has_check(path):
+            self.spark.sql(f"ALTER TABLE delta.`{path}` ADD CONSTRAINT contract CHECK ({contract.check_sql})")
+        return contract
+
+    def replace(self, name: str, rows: DataFrame, *, snapshot: date | None = None) -> Written:
+        """Replace the table, or only its ``snapshot`` slice, in one commit that carries the run id.
+
+        ``rows`` must have the contract's columns, in any order; they are cast to its types. A rerun
+        gives the same table. Raises ``InputError`` naming missing or unknown columns.
+        """
+        contract = self.ensure(name)
+        writer = (
+            self._shaped(contract, rows).write.format("delta").mode("overwrite").option("userMetadata", self.run_id)
+        )
+        if contract.snapshot_by:
+            if snapshot is None:
+                raise InputError(f"table {name} is written by {contract.snapshot_by}: say which")
+            writer = writer.option("replaceWhere", f"{contract.snapshot_by} = DATE '{snapshot.isoformat()}'")
+        writer.save(self.path(name))
+        return self._note(name)
+
+    def append(self, name: str, rows: DataFrame) -> Written:
+        """Append rows to a log-like table (ledger, bronze)."""
+        contract = self.ensure(name)
+        writer = self._shaped(contract, rows).write.format("delta").mode("append").option("userMetadata", self.run_id)
+        writer.save(self.path(name))
+        return self._note(name)
+
+    def _shaped(self, contract: Table, rows: DataFrame) -> DataFrame:
+        missing = [name for name in contract.names if name not in rows.columns]
+        unknown = [name for name in rows.columns if name not in contract.names]
+        if missing or unknown:
+            raise InputError(f"table {contract.name}: columns missing {missing}, not in the contract {unknown}")
+        return rows.select(*(F.col(f"`{c.name}`").cast(c.type).alias(c.name) for c in contract.columns))
+
+    def _has_check(self, path: str) -> bool:
+        properties = DeltaTable.forPath(self.spark, path).detail().select("properties").head()[0]
+        return "delta.constraints.contract" in properties
+
+    def _note(self, name: str) -> Written:
+        """What the last commit wrote, from the table's history."""
+        commit = DeltaTable.forPath(self.spark, self.path(name)).history(1).select("version", "operationMetrics").head()
+        rows = (commit.operationMetrics or {}).get("numOutputRows")
+        self.outputs[name] = Written(name, int(commit.version), int(rows) if rows is not None else None)
+        return self.outputs[name]
