@@ -33,4 +33,5 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def _overview(known: dict[str, Job]) -> str:
     lines = "\n".join(f"  {name:<12} {job.help}" for name, job in known.items())
-    return f"usage: strata <job> [--env ENV] [--as-of DAY] [--plan] …\n\njobs, in the order of the flow:\n{lines}\n\nstrata <job> --help tells more."
+    usage = "usage: strata <job> [--env ENV] [--as-of DAY] [--plan] …"
+    return f"{usage}\n\njobs, in the order of the flow:\n{lines}\n\nstrata <job> --help tells more."

@@ -55,8 +55,10 @@ class Job:
     reads: tuple[str, ...] = ()
     writes: tuple[str, ...] = ()
     options: Callable[[argparse.ArgumentParser], None] | None = None
-    # A job with inputs the ledger can't see (files, a registry) decides for itself whether there is work.
-    always: bool = False
+    # What the ledger can't see by table versions: a hash of landed files, of a registry's state.
+    fingerprint: Callable[[Settings], str] | None = None
+    # Questions (check-run) neither take the lock nor leave a row in the ledger.
+    recorded: bool = True
     steps: tuple[Job, ...] = field(default=(), repr=False)
 
     def plan(self) -> str:
@@ -84,8 +86,9 @@ def parser(job: Job) -> argparse.ArgumentParser:
     arguments.add_argument("--reports", metavar="DIR", help="where pages are written")
     arguments.add_argument("--force", action="store_true", help="run again though the same was done already")
     arguments.add_argument("--plan", action="store_true", help="print what would be read and written, and stop")
-    if job.options:
-        job.options(arguments)
+    for part in (job, *job.steps):
+        if part.options:
+            part.options(arguments)
     return arguments
 
 
@@ -124,26 +127,17 @@ class _Run:
         lake = Lake(spark, settings.lake, run_id)
         self.job, self.settings, self.clock = job, settings, time.monotonic()
         self.context = Context(spark, settings, lake, Progress(job.name), run_id, datetime.now(UTC), options)
-        self.entry = ledger.Entry(
-            run_id,
-            job.name,
-            settings.as_of,
-            ledger.code_version(),
-            _digest(settings, options),
-            self.context.now,
-        )
+        conf_hash, code = _digest(job, settings, options), ledger.code_version()
+        self.entry = ledger.Entry(run_id, job.name, settings.as_of, code, conf_hash, self.context.now)
 
     def execute(self) -> int:
         """Lock, run, record; returns the exit code and has printed one line when it failed."""
-        context = self.context
+        context, settings = self.context, self.settings
         try:
-            with job_lock(
-                context.spark,
-                self.settings.lake,
-                self.job.name,
-                context.run_id,
-                hours=self.settings.lock_hours,
-            ):
+            if not self.job.recorded:
+                self.job.body(context)
+                return 0
+            with job_lock(context.spark, context.lake.root, self.job.name, context.run_id, hours=settings.lock_hours):
                 return self._locked()
         except JobError as wrong:
             context.progress.line(f"stopped: {wrong}")
@@ -152,11 +146,7 @@ class _Run:
     def _locked(self) -> int:
         context = self.context
         before = ledger.last(context.lake, self.job.name, self.settings.as_of)
-        if (
-            before
-            and not (context.options.force or self.job.always)
-            and ledger.already_done(context.lake, before, self.entry)
-        ):
+        if before and not context.options.force and ledger.already_done(context.lake, before, self.entry):
             context.progress.line(f"already done by {before.run_id}; --force runs it again")
             return 0
         ledger.record(context.lake, self.entry)
@@ -225,12 +215,13 @@ def _settings(options: argparse.Namespace) -> Settings:
     )
 
 
-def _digest(settings: Settings, options: argparse.Namespace) -> str:
-    """Settings and arguments that change the result; not whether to force or where pages go."""
+def _digest(job: Job, settings: Settings, options: argparse.Namespace) -> str:
+    """Settings, arguments and outside inputs: what would change the result beside the tables read."""
+    outside = job.fingerprint(settings) if job.fingerprint else ""
     own = {
         key: str(value) for key, value in sorted(vars(options).items()) if key not in ("force", "plan", "env", "conf")
     }
-    return sha256(f"{settings.digest}{own}".encode()).hexdigest()[:16]
+    return sha256(f"{settings.digest}{own}{outside}".encode()).hexdigest()[:16]
 
 
 def _day(text: str) -> date:

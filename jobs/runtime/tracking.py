@@ -1,0 +1,119 @@
+"""MLflow: runs tagged with data versions, models registered from plain files, champion and challenger by alias."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import mlflow
+from mlflow.exceptions import MlflowException
+from mlflow.tracking import MlflowClient
+
+from strata.jobs.runtime.errors import InputError
+from strata.jobs.runtime.tables import Written
+
+EXPERIMENT = "strata"
+CHAMPION, CHALLENGER, FORMER = "champion", "challenger", "former_champion"
+
+
+@dataclass(frozen=True)
+class Registered:
+    """One version of a registered model, with the text of its artefact."""
+
+    name: str
+    version: int
+    run_id: str
+    text: str
+
+    @property
+    def label(self) -> str:
+        """How scores name the model that made them."""
+        return f"{self.name}/{self.version}"
+
+
+@dataclass(frozen=True)
+class Tracking:
+    """The tracking server and registry at ``uri``; a SQLite file's folder is made where it is missing."""
+
+    uri: str
+
+    def __post_init__(self) -> None:
+        if self.uri.startswith("sqlite:///"):
+            Path(self.uri.removeprefix("sqlite:///")).absolute().parent.mkdir(parents=True, exist_ok=True)
+        mlflow.set_tracking_uri(self.uri)
+        mlflow.set_registry_uri(self.uri)
+
+    @property
+    def client(self) -> MlflowClient:
+        """MLflow's client on this server."""
+        return MlflowClient(tracking_uri=self.uri, registry_uri=self.uri)
+
+    @contextmanager
+    def run(self, name: str, inputs: Mapping[str, Written], tags: Mapping[str, str]) -> Iterator[str]:
+        """An MLflow run tagged with the Delta version of every input; yields its id."""
+        versions = {f"delta.{table}": str(written.version) for table, written in inputs.items()}
+        mlflow.set_experiment(experiment_id=self._experiment())
+        with mlflow.start_run(run_name=name, tags={**versions, **tags}) as active:
+            yield active.info.run_id
+
+    def register(self, name: str, run_id: str, files: Mapping[str, str], description: str) -> int:
+        """Store ``files`` (name to text) with the run and register them as a new version of ``name``."""
+        with tempfile.TemporaryDirectory() as folder:
+            for file, text in files.items():
+                Path(folder, file).write_text(text)
+            self.client.log_artifacts(run_id, folder, artifact_path=name)
+        self._ensure_model(name, description)
+        source = f"{self.client.get_run(run_id).info.artifact_uri}/{name}"
+        return int(self.client.create_model_version(name, source, run_id=run_id, description=description).version)
+
+    def load(self, name: str, alias: str, file: str) -> Registered:
+        """The text of the version that carries ``alias``; raises ``InputError`` when none does."""
+        version = self.version(name, alias)
+        if version is None:
+            raise InputError(f"no model {name} with alias {alias} in the registry: run `strata train` first")
+        found = self.client.get_model_version(name, str(version))
+        path = mlflow.artifacts.download_artifacts(f"{found.source}/{file}", tracking_uri=self.uri)
+        return Registered(name, version, str(found.run_id), Path(path).read_text())
+
+    def version(self, name: str, alias: str) -> int | None:
+        """The version that carries ``alias``; ``None`` without one."""
+        try:
+            return int(self.client.get_model_version_by_alias(name, alias).version)
+        except MlflowException as missing:
+            if missing.error_code in ("RESOURCE_DOES_NOT_EXIST", "INVALID_PARAMETER_VALUE"):
+                return None
+            raise
+
+    def alias(self, name: str, alias: str, version: int) -> None:
+        """Point ``alias`` at ``version``."""
+        self.client.set_registered_model_alias(name, alias, str(version))
+
+    def promote(self, name: str) -> tuple[int, int | None]:
+        """Make the challenger champion and remember the former one; returns (new, former) versions."""
+        challenger, champion = self.version(name, CHALLENGER), self.version(name, CHAMPION)
+        if challenger is None:
+            raise InputError(f"model {name} has no challenger to promote: run `strata train` first")
+        self.alias(name, CHAMPION, challenger)
+        if champion is not None:
+            self.alias(name, FORMER, champion)
+            self.alias(name, CHALLENGER, champion)
+        return challenger, champion
+
+    def _experiment(self) -> str:
+        found = self.client.get_experiment_by_name(EXPERIMENT)
+        return str(found.experiment_id if found else self.client.create_experiment(EXPERIMENT, self._artifacts()))
+
+    def _artifacts(self) -> str | None:
+        """Beside the SQLite file; a server keeps its own."""
+        if not self.uri.startswith("sqlite:///"):
+            return None
+        return Path(self.uri.removeprefix("sqlite:///")).absolute().with_name("mlartifacts").as_uri()
+
+    def _ensure_model(self, name: str, description: str) -> None:
+        try:
+            self.client.get_registered_model(name)
+        except MlflowException:
+            self.client.create_registered_model(name, description=description)
