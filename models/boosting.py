@@ -1,0 +1,306 @@
+"""The boosted challenger: small, monotone xgboost trees, trained beside every scorecard.
+
+Training runs through xgboost's Spark estimator. Rows are first put in an order of their own (by
+content), so one training set gives one model, however it is partitioned. A model travels as xgboost's
+JSON text and is never unpickled. Reasons are SHAP contributions: what each feature adds to the log-odds
+of bad against the average of the training set (Lundberg et al. 2018, "Consistent Individualized Feature
+Attribution for Tree Ensembles").
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+import pandas as pd
+import xgboost
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pyspark.sql import Column, DataFrame
+from pyspark.sql import functions as F
+from pyspark.sql import types as T
+from xgboost.spark import SparkXGBClassifier
+
+Predict = Callable[[DataFrame], DataFrame]
+Learner = Callable[[DataFrame], Predict]
+
+_KIND = "strata-boosting-1"
+_NUMERIC = (T.NumericType, T.BooleanType)
+
+
+class BoostingSpec(BaseModel):
+    """What a challenger is made of.
+
+    ``trends`` gives a feature's direction: +1 when a larger value can only raise the probability of bad,
+    -1 when it can only lower it, 0 or absent when it may do either; take it from the trends of the
+    scorecard's bins. The defaults suit training sets of a few hundred rows: 60 trees with at most four
+    leaves, none of them on less than ``min_child_weight`` of Hessian (25 rows or so at 9 % bad).
+    ``workers`` is the number of Spark tasks that train together.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    target: str
+    features: tuple[str, ...] = Field(min_length=1)
+    trends: Mapping[str, Literal[-1, 0, 1]] = Field(default_factory=dict)
+    trees: int = Field(default=60, ge=1)
+    max_depth: int = Field(default=2, ge=1, le=12)
+    learning_rate: float = Field(default=0.1, gt=0, le=1)
+    min_child_weight: float = Field(default=2.0, ge=0)
+    l2: float = Field(default=5.0, ge=0)
+    row_share: float = Field(default=1.0, gt=0, le=1)
+    reasons: int = Field(default=3, ge=0)
+    seed: int = 20240101
+    workers: int = Field(default=1, ge=1)
+
+    @model_validator(mode="after")
+    def _coherent(self) -> BoostingSpec:
+        if self.target in self.features:
+            raise ValueError(f"features: the target {self.target!r} is among the features; remove it")
+        if len(set(self.features)) != len(self.features):
+            raise ValueError("features: a feature is named twice; name each once")
+        if strangers := sorted(set(self.trends) - set(self.features)):
+            raise ValueError(f"trends: {strangers[0]!r} is not a feature; name features only")
+        return self
+
+    def parameters(self) -> dict[str, object]:
+        """The parameters in xgboost's own names, one direction for each feature."""
+        return {
+            "max_depth": self.max_depth,
+            "learning_rate": self.learning_rate,
+            "min_child_weight": self.min_child_weight,
+            "reg_lambda": self.l2,
+            "subsample": self.row_share,
+            "monotone_constraints": {name: int(self.trends.get(name, 0)) for name in self.features},
+            "tree_method": "hist",
+            "random_state": self.seed,
+            "verbosity": 0,
+        }
+
+
+_Explain = Callable[[xgboost.Booster, BoostingSpec, pd.DataFrame], pd.DataFrame]
+
+
+@dataclass(frozen=True)
+class Boosting:
+    """A fitted challenger: its spec and xgboost's own JSON text."""
+
+    spec: BoostingSpec
+    booster_json: str
+
+    @property
+    def reason_columns(self) -> tuple[str, ...]:
+        """Names of the reason columns that ``score`` adds."""
+        return tuple(f"reason_{rank}" for rank in range(1, self.spec.reasons + 1))
+
+    def score(self, data: DataFrame) -> DataFrame:
+        """Add ``probability`` (of bad) and ``reason_1..n``: the features that raise the risk most.
+
+        A reason is null when no further feature raises the risk. Nulls in a feature count as missing,
+        as they did in training. One pass, no shuffle; only the features go to Python, in batches.
+        Raises ``ValueError`` naming a feature that ``data`` lacks or that is not a number.
+        """
+        schema = T.StructType(
+            [T.StructField("probability", T.DoubleType())]
+            + [T.StructField(name, T.StringType()) for name in self.reason_columns]
+        )
+        scored = data.withColumn("__boosting", self._apply(data, _scores, schema))
+        kept = [name for name in data.columns if name not in schema.names]
+        return scored.select(*kept, *[F.col("__boosting")[name].alias(name) for name in schema.names])
+
+    def contributions(self, data: DataFrame) -> DataFrame:
+        """Add ``margin`` (log-odds of bad), ``baseline`` and ``contribution_<feature>``.
+
+        Baseline and contributions add up to the margin, row by row (float precision). One pass, no shuffle.
+        """
+        names = ["margin", "baseline", *[f"contribution_{name}" for name in self.spec.features]]
+        schema = T.StructType([T.StructField(name, T.DoubleType()) for name in names])
+        explained = data.withColumn("__boosting", self._apply(data, _contributions, schema))
+        return explained.select(*data.columns, *[F.col("__boosting")[name].alias(name) for name in names])
+
+    def importance(self) -> pd.DataFrame:
+        """One row per feature, largest first: ``feature``, ``gain_share`` (of all gain), ``splits``."""
+        booster = _load(self.booster_json)
+        gain = booster.get_score(importance_type="total_gain")
+        splits = booster.get_score(importance_type="weight")
+        total = sum(gain.values()) or 1.0
+        table = pd.DataFrame(
+            {
+                "feature": list(self.spec.features),
+                "gain_share": [gain.get(name, 0.0) / total for name in self.spec.features],
+                "splits": [int(splits.get(name, 0)) for name in self.spec.features],
+            }
+        )
+        return table.sort_values(["gain_share", "feature"], ascending=[False, True], ignore_index=True)
+
+    def to_json(self) -> str:
+        """The whole model as one JSON text; ``from_json`` reads it back."""
+        return json.dumps({"kind": _KIND, "spec": self.spec.model_dump(), "booster": self.booster_json})
+
+    @classmethod
+    def from_json(cls, text: str) -> Boosting:
+        """Read what ``to_json`` wrote. Raises ``ValueError`` when the text is something else."""
+        try:
+            parts = json.loads(text)
+            kind, spec, booster = parts["kind"], BoostingSpec(**parts["spec"]), parts["booster"]
+            names = _load(booster).feature_names
+        except (json.JSONDecodeError, KeyError, TypeError, ValidationError, xgboost.core.XGBoostError) as error:
+            raise ValueError("text: this is not a boosted model; pass what Boosting.to_json wrote") from error
+        if kind != _KIND or names != list(spec.features):
+            raise ValueError(f"text: this is not a {_KIND} model whose trees use the features of its spec")
+        return cls(spec, booster)
+
+    def _apply(self, data: DataFrame, explain: _Explain, schema: T.StructType) -> Column:
+        columns = _numbers(data, self.spec.features)
+        text, spec = self.booster_json, self.spec
+
+        def batches(frames: Iterator[pd.DataFrame]) -> Iterator[pd.DataFrame]:
+            booster = _load(text)
+            for frame in frames:
+                yield explain(booster, spec, frame)[schema.names]
+
+        return F.pandas_udf(_typed(batches), schema)(F.struct(*columns))
+
+
+def fit_boosting(data: DataFrame, spec: BoostingSpec) -> Boosting:
+    """Train the challenger on ``data`` (one row per case) by xgboost's Spark estimator.
+
+    The target is 1 for bad and 0 for good. Nulls in features are missing values with a branch of their
+    own. Plan: one scan for the checks, then one shuffle of target and features to ``spec.workers`` tasks,
+    sorted by content, and one barrier stage. Each of the estimator's three barriers waits a full second,
+    so a fit takes about 3 s however small the data; ``boosting_learner`` is for many fits of small sets.
+    Raises ``ValueError`` for a missing or non-numeric column, a target other than 0/1 or with one class.
+    """
+    rows = _training_rows(data, spec)
+    _quiet_estimator()
+    estimator = SparkXGBClassifier(
+        features_col=list(spec.features),
+        label_col=spec.target,
+        num_workers=spec.workers,
+        n_estimators=spec.trees,
+        verbose=False,
+        **spec.parameters(),
+    )
+    booster = estimator.fit(rows).get_booster()
+    return Boosting(spec, booster.save_raw("json").decode("utf-8"))
+
+
+def boosting_learner(spec: BoostingSpec) -> Learner:
+    """A learner for cross-validation: ``learner(train)`` gives ``predict(rows)``, which adds ``probability``.
+
+    The trees equal those of ``fit_boosting`` with one worker, without its three seconds of barriers:
+    the training part goes to one task that must hold it. Raises as ``fit_boosting`` does.
+    """
+
+    def learner(train: DataFrame) -> Predict:
+        fitted = Boosting(spec.model_copy(update={"reasons": 0}), _train_in_one_task(train, spec))
+        return fitted.score
+
+    return learner
+
+
+def _train_in_one_task(data: DataFrame, spec: BoostingSpec) -> str:
+    features, target = list(spec.features), spec.target
+    parameters = {"objective": "binary:logistic", "nthread": 1, **spec.parameters()}
+    trees = spec.trees
+
+    def train(frames: Iterator[pd.DataFrame]) -> Iterator[pd.DataFrame]:
+        rows = pd.concat(list(frames), ignore_index=True)
+        matrix = xgboost.QuantileDMatrix(rows[features].astype("float32"), label=rows[target], nthread=1)
+        booster = xgboost.train(parameters, matrix, num_boost_round=trees)
+        yield pd.DataFrame({"booster": [booster.save_raw("json").decode("utf-8")]})
+
+    rows = _training_rows(data, spec.model_copy(update={"workers": 1}))
+    return str(rows.mapInPandas(train, "booster string").collect()[0]["booster"])
+
+
+def _training_rows(data: DataFrame, spec: BoostingSpec) -> DataFrame:
+    if spec.target not in data.columns:
+        raise ValueError(f"target: the data have no column {spec.target!r}; name the 0/1 outcome column")
+    features = _numbers(data, spec.features)
+    if not isinstance(data.schema[spec.target].dataType, _NUMERIC):
+        raise ValueError(f"target: column {spec.target!r} is not a number; give 1 for bad and 0 for good")
+    target = F.col(f"`{spec.target}`").cast("double")
+    _check_target(data.select(target.alias("target")), spec.target)
+    rows = data.select(target.alias(spec.target), *features)
+    names = [f"`{name}`" for name in rows.columns]
+    return rows.repartition(spec.workers, *names).sortWithinPartitions(*names)
+
+
+def _check_target(targets: DataFrame, name: str) -> None:
+    found = targets.agg(
+        F.sum(F.when(F.col("target") == 1, 1).otherwise(0)).alias("bad"),
+        F.sum(F.when(F.col("target") == 0, 1).otherwise(0)).alias("good"),
+        F.count(F.lit(1)).alias("rows"),
+    ).collect()[0]
+    bad, good = found["bad"] or 0, found["good"] or 0
+    if bad + good != found["rows"]:
+        strange = found["rows"] - bad - good
+        raise ValueError(f"target: column {name!r} has {strange} rows that are neither 0 nor 1; remove them")
+    if not (bad and good):
+        raise ValueError(f"target: column {name!r} has {good} goods and {bad} bads; both are needed to train")
+
+
+def _numbers(data: DataFrame, features: tuple[str, ...]) -> list[Column]:
+    for name in features:
+        if name not in data.columns:
+            raise ValueError(f"features: the data have no column {name!r}; add it or leave it out of the spec")
+        if not isinstance(data.schema[name].dataType, _NUMERIC):
+            raise ValueError(
+                f"features: column {name!r} is not a number; turn it into one, for example into its bin's WOE"
+            )
+    return [F.col(f"`{name}`").cast("double").alias(name) for name in features]
+
+
+def _scores(booster: xgboost.Booster, spec: BoostingSpec, frame: pd.DataFrame) -> pd.DataFrame:
+    matrix = _matrix(spec, frame)
+    scores = {"probability": booster.predict(matrix).astype("float64")}
+    if spec.reasons:
+        parts = booster.predict(matrix, pred_contribs=True)[:, :-1]
+        order = np.argsort(-parts, axis=1, kind="stable")
+        names = np.array(spec.features, dtype=object)
+        for rank in range(spec.reasons):
+            scores[f"reason_{rank + 1}"] = _reason(parts, order, names, rank)
+    return pd.DataFrame(scores)
+
+
+def _reason(parts: np.ndarray, order: np.ndarray, names: np.ndarray, rank: int) -> np.ndarray:
+    if rank >= len(names):
+        return np.full(len(parts), None, dtype=object)
+    best = order[:, rank]
+    raises_risk = parts[np.arange(len(parts)), best] > 0
+    return np.where(raises_risk, names[best], None)
+
+
+def _contributions(booster: xgboost.Booster, spec: BoostingSpec, frame: pd.DataFrame) -> pd.DataFrame:
+    matrix = _matrix(spec, frame)
+    parts = booster.predict(matrix, pred_contribs=True).astype("float64")
+    explained = pd.DataFrame(parts[:, :-1], columns=[f"contribution_{name}" for name in spec.features])
+    explained["baseline"] = parts[:, -1]
+    explained["margin"] = booster.predict(matrix, output_margin=True).astype("float64")
+    return explained
+
+
+def _matrix(spec: BoostingSpec, frame: pd.DataFrame) -> xgboost.DMatrix:
+    values = frame[list(spec.features)].to_numpy(dtype="float32")
+    return xgboost.DMatrix(values, feature_names=list(spec.features), nthread=1)
+
+
+def _load(text: str) -> xgboost.Booster:
+    booster = xgboost.Booster({"nthread": 1})
+    booster.load_model(bytearray(text, "utf-8"))
+    return booster
+
+
+def _typed(batches: Callable[..., Iterator[pd.DataFrame]]) -> Callable[..., Iterator[pd.DataFrame]]:
+    # Spark reads the kind of a pandas UDF from real types; postponed annotations are text inside a function.
+    batches.__annotations__ = {"frames": Iterator[pd.DataFrame], "return": Iterator[pd.DataFrame]}
+    return batches
+
+
+def _quiet_estimator() -> None:
+    for name in ("XGBoost-PySpark", "SparkXGBClassifier"):
+        logging.getLogger(name).setLevel(logging.WARNING)
