@@ -28,7 +28,7 @@ class Progress:
     """Prints ``job  step  findings  seconds``; quiet when ``stream`` is ``None``."""
 
     job: str
-    stream: TextIO | None = sys.stderr
+    stream: TextIO | None = field(default_factory=lambda: sys.stderr)
     seconds: dict[str, float] = field(default_factory=dict)
 
     @contextmanager

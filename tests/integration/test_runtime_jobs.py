@@ -1,0 +1,167 @@
+"""The job runtime: contracts on disk, ledger, lock, exit codes, idempotence."""
+
+from __future__ import annotations
+
+import json
+import os
+import socket
+import time
+from dataclasses import replace
+from datetime import date
+from pathlib import Path
+
+import pytest
+from pyspark.sql import functions as F
+
+from strata.conf.settings import load_settings
+from strata.jobs import check_run
+from strata.jobs.runtime import ledger
+from strata.jobs.runtime.errors import GateError, InputError
+from strata.jobs.runtime.run import Context, Job, execute, parser
+from strata.jobs.runtime.tables import Lake
+from strata.jobs.runtime.tokens import load_key, tokeniser
+
+CUSTOMER = "customer_id long, birth_date date, gender string, district_id int, event_ts timestamp, known_ts timestamp"
+
+
+def customers(spark, count=3):
+    return spark.range(count).selectExpr(
+        "id AS customer_id",
+        "DATE'1970-01-01' AS birth_date",
+        "'F' AS gender",
+        "1 AS district_id",
+        "CAST(NULL AS TIMESTAMP) AS event_ts",
+        "TIMESTAMP'1999-01-01' AS known_ts",
+    )
+
+
+def write_customers(context: Context) -> None:
+    context.lake.replace("customer", customers(context.spark))
+
+
+WRITER = Job("writer", "writes customers", write_customers, writes=("customer",))
+
+
+def run_job(spark, job, lake, *arguments):
+    options = parser(job).parse_args([*arguments])
+    return execute(job, load_settings("test", lake=str(lake), as_of=date(2000, 1, 1)), options, spark)
+
+
+def test_contract_is_on_disk(spark, tmp_path):
+    lake = Lake(spark, str(tmp_path))
+    lake.replace("customer", customers(spark))
+    fields = {field.name: field for field in lake.read("customer").schema}
+    assert fields["customer_id"].metadata["comment"] == "the bank's number of the customer"
+    detail = spark.sql(f"DESCRIBE DETAIL delta.`{lake.path('customer')}`").head()
+    assert "gender IN ( 'F' , 'M' )" in detail.properties["delta.constraints.contract"]
+    assert detail.properties["delta.enableDeletionVectors"] == "false"
+    with pytest.raises(Exception, match="contract"):
+        lake.replace("customer", customers(spark).withColumn("gender", F.lit("X")))
+    with pytest.raises(Exception, match="(?i)null"):
+        lake.replace("customer", customers(spark).withColumn("gender", F.lit(None).cast("string")))
+    assert lake.read("customer").count() == 3
+
+
+def test_replace_names_wrong_columns(spark, tmp_path):
+    rows = customers(spark).withColumnRenamed("gender", "sex")
+    with pytest.raises(InputError, match=r"customer: columns missing \['gender'\], not in the contract \['sex'\]"):
+        Lake(spark, str(tmp_path)).replace("customer", rows)
+
+
+def test_reads_are_pinned_for_the_run(spark, tmp_path):
+    writer, reader = Lake(spark, str(tmp_path)), Lake(spark, str(tmp_path))
+    writer.replace("customer", customers(spark, 2))
+    assert reader.read("customer").count() == 2
+    writer.replace("customer", customers(spark, 5))
+    assert reader.read("customer").count() == 2
+    assert Lake(spark, str(tmp_path)).read("customer").count() == 5
+
+
+def test_missing_table_is_an_input_error(spark, tmp_path):
+    with pytest.raises(InputError, match="table customer is missing in .*run the job that writes it first"):
+        Lake(spark, str(tmp_path)).read("customer")
+
+
+def test_rerun_does_nothing_until_something_changes(spark, tmp_path, capsys):
+    assert run_job(spark, WRITER, tmp_path) == 0
+    version = Lake(spark, str(tmp_path)).version("customer")
+    assert run_job(spark, WRITER, tmp_path) == 0
+    assert "already done by writer-20000101-" in capsys.readouterr().err
+    assert Lake(spark, str(tmp_path)).version("customer") == version
+    assert run_job(spark, WRITER, tmp_path, "--force") == 0
+    assert Lake(spark, str(tmp_path)).version("customer") == version + 1
+    outside = replace(WRITER, fingerprint=lambda settings: "another delivery")
+    assert run_job(spark, outside, tmp_path) == 0
+    assert Lake(spark, str(tmp_path)).version("customer") == version + 2
+
+
+def test_ledger_tells_failures_and_check_run_repeats_them(spark, tmp_path, capsys):
+    def stopped(context: Context) -> None:
+        raise GateError("3 of 5 rows in quarantine")
+
+    def broken(context: Context) -> None:
+        raise KeyError("oops")
+
+    assert run_job(spark, Job("gated", "", stopped), tmp_path) == 4
+    assert run_job(spark, Job("broken", "", broken), tmp_path) == 1
+    assert "3 of 5 rows in quarantine" in capsys.readouterr().err
+    lake = Lake(spark, str(tmp_path))
+    entry = ledger.last(lake, "gated", date(2000, 1, 1))
+    assert (entry.status, entry.exit_code, entry.error) == ("failed", 4, "3 of 5 rows in quarantine")
+    assert ledger.last(lake, "broken", date(2000, 1, 1)).error.startswith("KeyError")
+    assert run_job(spark, check_run.JOB, tmp_path, "--job", "gated") == 4
+    assert run_job(spark, check_run.JOB, tmp_path, "--job", "never") == 3
+
+
+def test_ledger_holds_versions_and_rows(spark, tmp_path):
+    run_job(spark, WRITER, tmp_path)
+    entry = ledger.last(Lake(spark, str(tmp_path)), "writer", date(2000, 1, 1))
+    assert entry.status == "succeeded" and entry.exit_code == 0
+    assert [(w.name, w.rows) for w in entry.outputs] == [("customer", 3)]
+    assert entry.outputs[0].version == Lake(spark, str(tmp_path)).version("customer")
+
+
+def hold_lock(root: Path, pid: int) -> Path:
+    lock = root / "_locks" / "writer.lock"
+    lock.parent.mkdir(parents=True)
+    lock.write_text(json.dumps({"run_id": "other", "host": socket.gethostname(), "pid": pid, "since": time.time()}))
+    return lock
+
+
+def test_a_held_lock_refuses(spark, tmp_path, capsys):
+    hold_lock(tmp_path, os.getpid())
+    assert run_job(spark, WRITER, tmp_path) == 5
+    assert "writer is being run by other" in capsys.readouterr().err
+    assert not Lake(spark, str(tmp_path)).exists("customer")
+
+
+def test_a_dead_holder_is_taken_over(spark, tmp_path):
+    lock = hold_lock(tmp_path, 2**22 + 1)
+    assert run_job(spark, WRITER, tmp_path) == 0
+    assert not lock.exists()
+
+
+def test_steps_stop_at_the_first_failure(spark, tmp_path):
+    def stopped(context: Context) -> None:
+        raise GateError("no")
+
+    assert run_job(spark, Job("all", "", print, steps=(Job("gate", "", stopped), WRITER)), tmp_path) == 4
+    assert not Lake(spark, str(tmp_path)).exists("customer")
+
+
+def test_tokens_join_and_hide(spark, tmp_path):
+    key_file = tmp_path / "token.key"
+    key = load_key(str(key_file), make=True)
+    assert key_file.stat().st_mode & 0o777 == 0o600
+    assert load_key(str(key_file), make=True) == key
+    token = tokeniser(spark, key)
+    rows = spark.createDataFrame([("a",), ("a",), ("b",), (None,)], "text string").select(token("text").alias("t"))
+    values = [row.t for row in rows.collect()]
+    assert values[0] == values[1] != values[2] and values[3] is None and len(values[0]) == 64
+    plan = rows._jdf.queryExecution().toString()
+    assert key.hex() not in plan and str(list(key)) not in plan
+    with pytest.raises(RuntimeError, match="no such file"):
+        load_key(str(tmp_path / "none"), make=False)
+    key_file.write_text("short")
+    with pytest.raises(RuntimeError, match="64 hex characters"):
+        load_key(str(key_file), make=False)

@@ -1,0 +1,78 @@
+"""Settings, plans and the command line, with no Spark."""
+
+from __future__ import annotations
+
+import zipfile
+
+import pytest
+
+from strata.conf.settings import SettingsError, load_settings
+from strata.conf.tables import ALL, table
+from strata.jobs.cli import main
+from strata.jobs.runtime.install import SetupError, extract_classes
+
+
+def test_layers_of_settings(tmp_path):
+    own = tmp_path / "own.yml"
+    own.write_text("gates:\n  quarantine_share: 0.2\n")
+    settings = load_settings("test", path=str(own), lake="/somewhere")
+    assert (settings.env, settings.lake, settings.gates.quarantine_share) == ("test", "/somewhere", 0.2)
+    assert settings.spark.cores == 2
+    assert settings.digest != load_settings("test").digest
+
+
+@pytest.mark.parametrize(
+    ("text", "says"),
+    [
+        ("gates:\n  quarantine: 0.2\n", "gates.quarantine: Extra inputs are not permitted"),
+        ("as_of: tomorrow\n", "as_of: Input should be a valid date"),
+        ("- a\n", "a mapping of settings is expected, not list"),
+        ("a: [\n", "not readable as YAML"),
+    ],
+)
+def test_wrong_settings_are_named(tmp_path, text, says):
+    own = tmp_path / "own.yml"
+    own.write_text(text)
+    with pytest.raises(SettingsError, match=says):
+        load_settings("test", path=str(own))
+
+
+def test_unknown_environment_and_file():
+    with pytest.raises(SettingsError, match="there are: local, prod, test"):
+        load_settings("moon")
+    with pytest.raises(SettingsError, match="no such file"):
+        load_settings("test", path="/no/such.yml")
+
+
+def test_every_contract_reads_as_a_page():
+    for contract in ALL.values():
+        page = contract.to_markdown()
+        assert all(f"| {column.name} |" in page for column in contract.columns)
+    with pytest.raises(KeyError, match="no table contract called 'nothing'"):
+        table("nothing")
+
+
+def test_no_direct_identifier_is_published():
+    direct = [f"{t.name}.{c.name}" for t in ALL.values() for c in t.columns if c.personal == "direct"]
+    assert direct == []
+
+
+def test_command_line(capsys):
+    assert main(["--help"]) == 0
+    assert "ingest" in capsys.readouterr().out
+    assert main(["nothing"]) == 2
+    assert "there is no job 'nothing'" in capsys.readouterr().err
+    assert main(["check-run", "--as-of", "yesterday", "--job", "x"]) == 2
+    assert "'yesterday' is not a day like" in capsys.readouterr().err
+    assert main(["check-run", "--env", "moon", "--job", "x"]) == 2
+    assert main(["ingest", "--plan"]) == 0
+    assert "silver.transaction (whole)" in capsys.readouterr().out
+
+
+def test_altered_graph_classes_are_refused(tmp_path):
+    source, target = tmp_path / "carrier.jar", tmp_path / "clean.jar"
+    with zipfile.ZipFile(source, "w") as jar:
+        jar.writestr("org/graphframes/GraphFrame.class", b"not the real one")
+    with pytest.raises(SetupError, match="SHA-256 differs"):
+        extract_classes(source, target)
+    assert not target.exists() and list(tmp_path.glob("*.part")) == []
