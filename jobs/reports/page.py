@@ -1,0 +1,106 @@
+"""One self-contained HTML page from sections of words, figures and tables: no script, no outside file."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from datetime import date, datetime
+from decimal import Decimal
+from importlib.resources import files
+from pathlib import Path
+
+from jinja2 import Environment, StrictUndefined
+from markupsafe import Markup
+
+
+@dataclass(frozen=True)
+class Figure:
+    """An inline SVG with the sentence that says what to see in it."""
+
+    svg: str
+    caption: str
+
+    @property
+    def markup(self) -> Markup:
+        """The SVG as markup: it comes from our own charts, never from data."""
+        return Markup(self.svg)
+
+
+@dataclass(frozen=True)
+class Sheet:
+    """A table of rows already short enough to read."""
+
+    titles: Sequence[str]
+    rows: Sequence[Sequence[object]]
+    caption: str = ""
+
+    def cells(self) -> Iterable[list[tuple[str, bool]]]:
+        """Rows of (text, is a number)."""
+        return ([(shown(value), _is_number(value)) for value in row] for row in self.rows)
+
+
+@dataclass(frozen=True)
+class Section:
+    """A heading, what it says in words, then what backs it."""
+
+    title: str
+    lead: str
+    notes: Sequence[str] = ()
+    figures: Sequence[Figure] = ()
+    sheets: Sequence[Sheet] = ()
+
+    @property
+    def anchor(self) -> str:
+        """The section's address in the page."""
+        return self.title.lower().replace(" ", "-")
+
+
+@dataclass(frozen=True)
+class Tile:
+    """One number that people look for first."""
+
+    value: str
+    label: str
+
+
+@dataclass(frozen=True)
+class Page:
+    """A page: title, the tiles on top, and the sections."""
+
+    title: str
+    lead: str
+    tiles: Sequence[Tile]
+    sections: Sequence[Section]
+    facts: dict[str, str] = field(default_factory=dict)
+
+    def html(self) -> str:
+        """The page as one HTML text; every value is escaped."""
+        environment = Environment(autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
+        template = files("strata.jobs.reports").joinpath("templates/page.html").read_text()
+        return environment.from_string(template).render(page=self)
+
+    def write(self, path: Path) -> Path:
+        """Write the page whole or not at all."""
+        path.parent.mkdir(parents=True, exist_ok=True)
+        draft = path.with_suffix(".part")
+        draft.write_text(self.html(), encoding="utf-8")
+        return draft.replace(path)
+
+
+def shown(value: object) -> str:
+    """A cell as people read it: thousands parted, few decimals, a dash for nothing."""
+    if value is None or value != value:  # NaN is the one value unlike itself
+        return "–"
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    if isinstance(value, int):
+        return f"{value:,}"
+    if isinstance(value, float | Decimal):
+        return f"{value:,.0f}" if abs(value) >= 1000 else f"{value:.4g}" if abs(value) < 0.1 else f"{value:,.3f}"
+    if isinstance(value, datetime | date):
+        return value.isoformat()[:10]
+    return str(value)
+
+
+def _is_number(value: object) -> bool:
+    return isinstance(value, int | float | Decimal) and not isinstance(value, bool)
