@@ -16,7 +16,7 @@ from strata.jobs.runtime.errors import InputError
 from strata.jobs.runtime.tables import Written
 
 EXPERIMENT = "strata"
-CHAMPION, CHALLENGER, FORMER = "champion", "challenger", "former_champion"
+CHAMPION, CHALLENGER = "champion", "challenger"
 
 
 @dataclass(frozen=True)
@@ -92,13 +92,12 @@ class Tracking:
         self.client.set_registered_model_alias(name, alias, str(version))
 
     def promote(self, name: str) -> tuple[int, int | None]:
-        """Make the challenger champion and remember the former one; returns (new, former) versions."""
+        """Swap the aliases, so that promotion is its own reversal; returns (new, former) champion versions."""
         challenger, champion = self.version(name, CHALLENGER), self.version(name, CHAMPION)
         if challenger is None:
             raise InputError(f"model {name} has no challenger to promote: run `strata train` first")
         self.alias(name, CHAMPION, challenger)
         if champion is not None:
-            self.alias(name, FORMER, champion)
             self.alias(name, CHALLENGER, champion)
         return challenger, champion
 
