@@ -1,0 +1,63 @@
+"""The physical plans: how often each table is scanned and shuffled, whatever the number of tables, windows and aggregates."""
+
+from __future__ import annotations
+
+import re
+
+import pytest
+
+from strata.features import point_in_time_join, windowed_aggregates
+
+
+@pytest.fixture
+def static_plans(spark):
+    """Tables big enough for Spark not to broadcast them, and plans that are final before they run."""
+    settings = {"spark.sql.adaptive.enabled": "false", "spark.sql.autoBroadcastJoinThreshold": "-1"}
+    before = {name: spark.conf.get(name) for name in settings}
+    for name, value in settings.items():
+        spark.conf.set(name, value)
+    yield spark
+    for name, value in before.items():
+        spark.conf.set(name, value)
+
+
+def _plan(frame) -> str:
+    return frame._jdf.queryExecution().executedPlan().toString()
+
+
+def _shuffles(plan: str) -> int:
+    return len(re.findall(r"\bExchange\b", plan))
+
+
+def _tables(spark, folder):
+    for name, seconds in (("spine", 86_400), ("events", 3_600), ("states", 7_200)):
+        rows = spark.range(200).selectExpr(
+            "id % 7 AS key",
+            f"timestamp_seconds(id * {seconds}) AS ts",
+            "id AS n",
+            "CAST(id AS decimal(18,2)) AS amount",
+        )
+        rows.write.parquet(f"{folder}/{name}")
+    return [spark.read.parquet(f"{folder}/{name}") for name in ("spine", "events", "states")]
+
+
+def test_features_any_number_of_state_tables_take_one_shuffle(static_plans, tmp_path):
+    spine, events, states = _tables(static_plans, tmp_path)
+    looked_up = point_in_time_join(
+        spine, {"a": events, "b": states, "c": states}, key="key", at="ts", valid_from="ts", known_ts="ts"
+    )
+    plan = _plan(looked_up)
+    assert _shuffles(plan) == 1
+    assert len(re.findall("FileScan", plan)) == 4
+    assert "Join" not in plan
+
+
+@pytest.mark.parametrize(("days", "aggs"), [([7], ["sum"]), ([7, 30, 90], ["sum", "distinct", "last", "mean"])])
+def test_features_windows_shuffle_events_once_whatever_is_asked(static_plans, tmp_path, days, aggs):
+    spine, events, _ = _tables(static_plans, tmp_path)
+    asked = {"key": "key", "at": "ts", "event_ts": "ts", "known_ts": "ts", "days": days, "aggs": {"amount": aggs}}
+    plan = _plan(windowed_aggregates(spine, events, **asked))
+    assert _shuffles(plan) == 5
+    assert len(re.findall("FileScan", plan)) == 3
+    assert not re.search("Cartesian|NestedLoop|Window", plan)
+    assert _shuffles(_plan(windowed_aggregates(spine, events, event_id="n", **asked))) == 6
