@@ -1,0 +1,302 @@
+"""WOE binning: every feature's bins, counts, WOE and information value, from one exact counts table."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from itertools import pairwise
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from pyspark.sql import DataFrame
+from pyspark.sql import functions as F
+
+from strata.models.binning_bins import FeatureBins, merged_groups
+from strata.models.binning_rows import Specials, require_column, source
+from strata.models.counts import Coded, Floats, Totals, Training, pre_bin_counts, training
+from strata.models.export import case_sql
+from strata.models.merge import TRENDS, MergeRules, merge, woe_iv
+
+Splits = Mapping[str, Sequence[float] | Sequence[Sequence[str]]]
+FORMAT = "strata-binning-1"
+
+
+@dataclass(frozen=True)
+class BinnedFeature:
+    """A feature's bins with the weight of goods and bads in each, and what follows from them."""
+
+    bins: FeatureBins
+    good: tuple[float, ...]
+    bad: tuple[float, ...]
+    woe: tuple[float, ...]
+    bin_iv: tuple[float, ...]
+
+    @property
+    def iv(self) -> float:
+        """Information value over all bins, missing and special ones too."""
+        return float(sum(self.bin_iv))
+
+    @property
+    def direction(self) -> int:
+        """+1 when risk rises with the feature over its ordinary bins, −1 when it falls, else 0."""
+        steps = [b - a for a, b in pairwise(self.woe[: self.bins.ordinary])]
+        if self.bins.kind == "text" or not steps:
+            return 0
+        return 1 if max(steps) <= 0 else -1 if min(steps) >= 0 else 0
+
+    def table(self) -> pd.DataFrame:
+        """One row a bin: bin, count, count_good, count_bad, bad_rate, woe, iv; empty extra bins are left out."""
+        good, bad = np.asarray(self.good), np.asarray(self.bad)
+        with np.errstate(invalid="ignore"):
+            rate = bad / (good + bad)
+        table = pd.DataFrame(
+            {
+                "bin": self.bins.labels(),
+                "count": good + bad,
+                "count_good": good,
+                "count_bad": bad,
+                "bad_rate": rate,
+                "woe": self.woe,
+                "iv": self.bin_iv,
+            }
+        )
+        shown = (table["count"] > 0) | (table.index < self.bins.ordinary)
+        counts = ["count", "count_good", "count_bad"]
+        if (table[counts] % 1 == 0).all(axis=None):
+            table[counts] = table[counts].astype("int64")
+        return table[shown].reset_index(drop=True)
+
+
+@dataclass(frozen=True)
+class Binning:
+    """The bins of several features. WOE is ln(share of goods / share of bads): negative is riskier."""
+
+    features: Mapping[str, BinnedFeature]
+
+    @property
+    def iv(self) -> dict[str, float]:
+        """Information value of each feature."""
+        return {name: binned.iv for name, binned in self.features.items()}
+
+    def table(self, feature: str) -> pd.DataFrame:
+        """The bins of ``feature`` as ``BinnedFeature.table``. Raises ``ValueError`` for an unknown one."""
+        if feature not in self.features:
+            raise ValueError(f"feature: {feature!r} was not binned; binned are {', '.join(self.features)}")
+        return self.features[feature].table()
+
+    def trends(self) -> dict[str, int]:
+        """Direction of the risk of each number: +1, −1, or 0 when it is text, flat or turns."""
+        return {name: binned.direction for name, binned in self.features.items()}
+
+    def transform(self, data: DataFrame) -> DataFrame:
+        """Add one column ``<feature>_woe`` per feature; plain column expressions, no shuffle.
+
+        Empty bins (such as missing, when training had none) and unseen levels have WOE 0. Raises
+        ``ValueError`` when a feature is absent or a WOE column is there already.
+        """
+        for name in self.features:
+            require_column(data, "data", name)
+            if f"{name}_woe" in data.columns:
+                raise ValueError(f"data: there is a column {name + '_woe'!r} already; drop it")
+        woes = [F.expr(case_sql(b.bins, b.woe)).alias(f"{name}_woe") for name, b in self.features.items()]
+        return data.select("*", *woes)
+
+    def to_json(self) -> str:
+        """The binning as JSON text; ``from_json`` gives an equal value back."""
+        return json.dumps({"format": FORMAT, "features": self.to_plain()}, allow_nan=False)
+
+    def to_plain(self) -> list[dict[str, Any]]:
+        """Plain values for JSON."""
+        return [
+            b.bins.to_dict() | {"good": b.good, "bad": b.bad, "woe": b.woe, "iv": b.bin_iv}
+            for b in self.features.values()
+        ]
+
+    @staticmethod
+    def from_plain(plain: Sequence[Mapping[str, Any]]) -> Binning:
+        """The binning that ``to_plain`` wrote."""
+        binned = (
+            BinnedFeature(FeatureBins.from_dict(dict(p)), *(tuple(map(float, p[k])) for k in ("good", "bad", "woe", "iv")))
+            for p in plain
+        )
+        return Binning({b.bins.feature: b for b in binned})
+
+    @staticmethod
+    def from_json(text: str) -> Binning:
+        """The binning that ``to_json`` wrote. Raises ``ValueError`` when the text is something else."""
+        return Binning.from_plain(read_json(text, FORMAT)["features"])
+
+
+def read_json(text: str, wanted: str) -> dict[str, Any]:
+    """A JSON object of the wanted ``format``; ``ValueError`` when it isn't one."""
+    try:
+        plain = json.loads(text)
+    except (json.JSONDecodeError, TypeError) as error:
+        raise ValueError(f"text: this is not JSON ({error})") from error
+    if not isinstance(plain, dict) or plain.get("format") != wanted:
+        raise ValueError(f"text: this JSON is not of the format {wanted!r}")
+    return plain
+
+
+@dataclass(frozen=True)
+class BinningRules:
+    """How bins are made. ``trend`` is one for all, or a mapping of feature to trend (``auto`` for the others).
+
+    ``min_share`` and ``min_bads`` hold for ordinary bins; ``splits`` are an analyst's own: edges of a number,
+    groups of levels of a text (levels in no group are unseen, unless one group holds ``"*"``).
+    """
+
+    max_bins: int = 6
+    min_share: float = 0.05
+    min_bads: float = 0.0
+    trend: str | Mapping[str, str] = "auto"
+    splits: Splits | None = None
+
+    def check(self, features: Sequence[str]) -> None:
+        """Raise ``ValueError`` naming the argument that cannot be."""
+        if self.max_bins < 1 or int(self.max_bins) != self.max_bins:
+            raise ValueError(f"max_bins: {self.max_bins!r} is not a whole number of at least 1")
+        if not 0 <= self.min_share < 1:
+            raise ValueError(f"min_share: {self.min_share!r} is not a share from 0 to below 1")
+        if self.min_bads < 0:
+            raise ValueError(f"min_bads: {self.min_bads!r} is negative")
+        trends = self.trend if isinstance(self.trend, Mapping) else {None: self.trend}
+        for value in trends.values():
+            if value not in TRENDS:
+                raise ValueError(f"trend: {value!r} is none of {', '.join(TRENDS)}")
+        for role, named in (("trend", trends), ("splits", self.splits or {})):
+            if strangers := [n for n in named if n is not None and n not in features]:
+                raise ValueError(f"{role}: {strangers[0]!r} is not among the features")
+
+    def merge_rules(self, feature: str, weight: float) -> MergeRules:
+        """The rules for the pre-bins of one feature among rows of ``weight``."""
+        trend = self.trend.get(feature, "auto") if isinstance(self.trend, Mapping) else self.trend
+        return MergeRules(int(self.max_bins), self.min_share * weight, self.min_bads, trend)
+
+
+def fit_binning(
+    data: DataFrame,
+    *,
+    target: str,
+    features: Sequence[str],
+    special_values: Specials = None,
+    max_bins: int = 6,
+    min_share: float = 0.05,
+    trend: str | Mapping[str, str] = "auto",
+    min_bads: float = 0.0,
+    splits: Splits | None = None,
+    event: Any = None,
+    weight: str | None = None,
+) -> Binning:
+    """Bin ``features`` so that each has the largest information value that the rules allow.
+
+    ``target`` is 1 for bad and 0 for good, or any column of which ``event`` is the bad value. Numbers
+    (booleans too) get bins [a, b) from −∞ to +∞ whose risk follows ``trend`` (auto, ascending, descending,
+    peak, valley, none); the levels of a text are ordered by risk and merged, those below ``min_share`` of all
+    rows together first. Missing (null, NaN) and each of ``special_values`` (a list for all features of its
+    type, or a mapping of feature to list) have bins of their own, beyond ``max_bins``. Candidate edges may be
+    approximate above 50,000 rows, counts are exact.
+
+    Small data are read once; larger in four scans (check, quantiles, levels of texts, counts), with shuffles of
+    levels and of counts only. Raises ``TypeError`` or ``ValueError`` naming the argument or column.
+    """
+    rules = BinningRules(max_bins, min_share, min_bads, trend, splits)
+    given = source(data, target, features, event=event, weight=weight, special_values=special_values)
+    rules.check(given.features)
+    rows = training(given)
+    _, coded, binning, _ = coded_binning(rows, rules)
+    coded.release()
+    return binning
+
+
+def coded_binning(
+    rows: Training, rules: BinningRules
+) -> tuple[tuple[FeatureBins, ...], Coded, Binning, list[Floats]]:
+    """Pre-bins, the rows as their codes, the binning, and each feature's WOE by code of its pre-bins."""
+    pre_bins = tuple(_edited(bins, rules.splits) for bins in rows.candidates(rules.min_share))
+    coded = rows.coded(pre_bins)
+    counts = pre_bin_counts(coded, pre_bins)
+    binned, woes = {}, []
+    for bins, table in zip(pre_bins, counts, strict=True):
+        merged = _merged(bins, table, rows.totals, rules)
+        binned[bins.feature] = merged.binned
+        woes.append(np.asarray(merged.binned.woe)[merged.places])
+    return pre_bins, coded, Binning(binned), woes
+
+
+def _edited(bins: FeatureBins, splits: Splits | None) -> FeatureBins:
+    """The analyst's bins in the place of the candidates, when there are any."""
+    if splits is None or bins.feature not in splits:
+        return bins
+    given = splits[bins.feature]
+    if bins.kind == "text":
+        return _edited_groups(bins, given)
+    try:
+        edges = [float(edge) for edge in given]  # type: ignore[arg-type]
+    except (TypeError, ValueError) as error:
+        raise ValueError(f"splits: the edges of {bins.feature!r} must be numbers") from error
+    if not all(map(math.isfinite, edges)) or any(b <= a for a, b in pairwise(edges)):
+        raise ValueError(f"splits: the edges of {bins.feature!r} must be finite and rise; −inf and inf are implied")
+    return replace(bins, edges=tuple(edges))
+
+
+def _edited_groups(bins: FeatureBins, given: Sequence[Any]) -> FeatureBins:
+    groups = [(part,) if isinstance(part, str) else tuple(map(str, part)) for part in given]
+    levels = [level for part in groups for level in part]
+    if not groups or len(set(levels)) != len(levels):
+        raise ValueError(f"splits: each level of {bins.feature!r} must stand in exactly one group")
+    rest = next((i for i, part in enumerate(groups) if "*" in part), None)
+    return replace(bins, groups=tuple(tuple(x for x in part if x != "*") for part in groups), rest=rest)
+
+
+@dataclass(frozen=True)
+class _Merged:
+    binned: BinnedFeature
+    places: np.ndarray[Any, np.dtype[np.int64]]
+
+
+def _merged(bins: FeatureBins, table: Floats, totals: Totals, rules: BinningRules) -> _Merged:
+    """Merge the pre-bins of one feature; ``places`` is the final code of each pre-bin's code."""
+    order = _risk_order(table[: bins.ordinary]) if bins.kind == "text" else np.arange(bins.ordinary)
+    if rules.splits is not None and bins.feature in rules.splits:
+        order, starts = np.arange(bins.ordinary), np.arange(bins.ordinary)
+    else:
+        starts = _starts(bins, table[order], totals, rules)
+    place = np.empty(bins.ordinary, np.int64)
+    place[order] = np.searchsorted(starts, np.arange(bins.ordinary), side="right") - 1
+    extra = np.arange(bins.size - bins.ordinary) + len(starts)
+    places = np.concatenate([place, extra])
+    final = _final_bins(bins, place, starts)
+    good, bad = (np.bincount(places, table[:, k], final.size) for k in (0, 1))
+    woe, iv = woe_iv(good, bad, totals.good, totals.bad)
+    return _Merged(BinnedFeature(final, *(tuple(map(float, x)) for x in (good, bad, woe, iv))), places)
+
+
+def _starts(bins: FeatureBins, table: Floats, totals: Totals, rules: BinningRules) -> np.ndarray[Any, Any]:
+    limits = rules.merge_rules(bins.feature, totals.weight)
+    if bins.kind == "text":
+        limits = replace(limits, trend="none")
+    # A pre-bin without rows can't change any value: it joins the filled one before it.
+    filled = np.flatnonzero(table.sum(axis=1) > 0)
+    if not len(filled):
+        return np.array([0])
+    starts = merge(table[filled, 0], table[filled, 1], totals.good, totals.bad, limits).starts
+    return np.concatenate([[0], filled[list(starts[1:])]]).astype(np.int64)
+
+
+def _risk_order(table: Floats) -> np.ndarray[Any, np.dtype[np.int64]]:
+    """Levels from the safest to the riskiest; an order that is the same however the rows came."""
+    count = table.sum(axis=1)
+    risk = (table[:, 1] + 1e-9) / (count + 2e-9)
+    return np.argsort(risk, kind="stable")
+
+
+def _final_bins(bins: FeatureBins, place: np.ndarray[Any, Any], starts: np.ndarray[Any, Any]) -> FeatureBins:
+    if bins.kind == "number":
+        return replace(bins, edges=tuple(bins.edges[i - 1] for i in starts[1:]))
+    members = [np.flatnonzero(place == k) for k in range(len(starts))]
+    rest = None if bins.rest is None else int(place[bins.rest])
+    return replace(bins, groups=merged_groups(bins.groups, members), rest=rest)

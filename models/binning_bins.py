@@ -1,0 +1,115 @@
+"""The bins of one feature as a value: where a raw value falls. Used for pre-bins and for final bins."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+Codes = NDArray[np.int16]
+MISSING, UNSEEN = "missing", "unseen"
+
+
+@dataclass(frozen=True)
+class FeatureBins:
+    """Codes of a feature: ordinary bins first, then one per special value, missing, and (text) unseen.
+
+    A number falls in [a, b) between neighbouring ``edges``, from −∞ to +∞ (+∞ itself is in the last bin);
+    a text falls in the group of levels that lists it. ``rest`` is the group that takes levels which no
+    group lists (rare ones were grouped there); without it they are unseen, a bin that tells nothing.
+    """
+
+    feature: str
+    kind: Literal["number", "text"]
+    edges: tuple[float, ...] = ()
+    groups: tuple[tuple[str, ...], ...] = ()
+    specials: tuple[float | str, ...] = ()
+    rest: int | None = None
+
+    @property
+    def ordinary(self) -> int:
+        """Number of ordinary bins."""
+        return len(self.edges) + 1 if self.kind == "number" else len(self.groups)
+
+    @property
+    def missing(self) -> int:
+        """Code of null and NaN."""
+        return self.ordinary + len(self.specials)
+
+    @property
+    def size(self) -> int:
+        """Number of codes."""
+        return self.missing + (1 if self.kind == "number" else 2)
+
+    def labels(self) -> list[str]:
+        """What each code is called, in order."""
+        if self.kind == "number":
+            ends = ["-inf", *(f"{edge:.12g}" for edge in self.edges), "inf"]
+            names = [f"[{a}, {b})" for a, b in zip(ends[:-1], ends[1:], strict=True)]
+        else:
+            names = [self._group_label(i) for i in range(len(self.groups))]
+        names += [f"special {value if isinstance(value, str) else format(value, '.12g')}" for value in self.specials]
+        return [*names, MISSING] if self.kind == "number" else [*names, MISSING, UNSEEN]
+
+    def _group_label(self, i: int) -> str:
+        levels = list(self.groups[i]) + (["(rare or unseen)"] if i == self.rest else [])
+        return " | ".join(levels)
+
+    def codes(self, values: pd.Series) -> Codes:
+        """Codes of raw values: float64 with NaN for missing when a number, objects with None when text."""
+        return self._number_codes(values) if self.kind == "number" else self._text_codes(values)
+
+    def _number_codes(self, values: pd.Series) -> Codes:
+        raw = values.to_numpy(dtype=np.float64)
+        codes = np.searchsorted(np.asarray(self.edges), raw, side="right").astype(np.int16)
+        for i, special in enumerate(self.specials):
+            codes[raw == special] = self.ordinary + i
+        codes[np.isnan(raw)] = self.missing
+        return codes
+
+    def _text_codes(self, values: pd.Series) -> Codes:
+        code_of: dict[str, int] = {level: i for i, levels in enumerate(self.groups) for level in levels}
+        code_of |= {str(value): self.ordinary + i for i, value in enumerate(self.specials)}
+        known = pd.Index(list(code_of), dtype=object)
+        numbers = np.asarray([*code_of.values(), self.missing + 1 if self.rest is None else self.rest], np.int16)
+        codes = numbers[known.get_indexer(values.to_numpy(dtype=object))]
+        codes[values.isna().to_numpy()] = self.missing
+        return codes
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain values for JSON; ``from_dict`` gives an equal value back."""
+        common: dict[str, Any] = {"feature": self.feature, "kind": self.kind, "specials": list(self.specials)}
+        if self.kind == "number":
+            return common | {"edges": list(self.edges)}
+        return common | {"groups": [list(levels) for levels in self.groups], "rest": self.rest}
+
+    @staticmethod
+    def from_dict(plain: dict[str, Any]) -> FeatureBins:
+        """The bins that ``to_dict`` wrote."""
+        return FeatureBins(
+            plain["feature"],
+            plain["kind"],
+            tuple(float(edge) for edge in plain.get("edges", ())),
+            tuple(tuple(levels) for levels in plain.get("groups", ())),
+            tuple(plain["specials"]),
+            plain.get("rest"),
+        )
+
+
+def number_edges(values: NDArray[np.float64], most: int) -> tuple[float, ...]:
+    """Candidate edges among ``values``: every distinct finite value but the least, or ``most`` quantiles."""
+    finite = np.sort(values[np.isfinite(values)])
+    distinct = np.unique(finite)
+    if len(distinct) > most + 1:
+        picks = np.linspace(0, len(finite) - 1, most + 2)[1:-1].round().astype(int)
+        distinct = np.unique(np.concatenate([distinct[:1], finite[picks]]))
+    return tuple(float(value) for value in distinct[1:])
+
+
+def merged_groups(groups: Sequence[tuple[str, ...]], members: Sequence[Sequence[int]]) -> tuple[tuple[str, ...], ...]:
+    """Levels of merged groups, each sorted by name so that equal data give equal text."""
+    return tuple(tuple(sorted(level for i in part for level in groups[i])) for part in members)

@@ -1,0 +1,141 @@
+"""Training rows as the scorecard reads them: checked columns under safe names, outcome 0/1, weight."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from pyspark.sql import Column, DataFrame
+from pyspark.sql import functions as F
+from pyspark.sql import types as T
+
+Kind = Literal["number", "text"]
+Specials = Sequence[float | str] | Mapping[str, Sequence[float | str]] | None
+
+
+@dataclass(frozen=True)
+class Source:
+    """The columns that a fit reads, checked against the schema of ``data``."""
+
+    data: DataFrame
+    target: str
+    features: tuple[str, ...]
+    kinds: tuple[Kind, ...]
+    specials: tuple[tuple[float | str, ...], ...]
+    event: Any = None
+    weight: str | None = None
+
+    def rows(self, *keep: str) -> DataFrame:
+        """``keep`` as it is, then ``bad`` (1, 0 or null), ``weight`` and one column ``f<i>`` per feature."""
+        values = [
+            column(name).cast("double" if kind == "number" else "string").alias(f"f{i}")
+            for i, (name, kind) in enumerate(zip(self.features, self.kinds, strict=True))
+        ]
+        weight = column(self.weight).cast("double") if self.weight else F.lit(1.0)
+        kept = [column(name).alias(f"k{i}") for i, name in enumerate(keep)]
+        return self.data.select(*kept, self._bad().alias("bad"), weight.alias("weight"), *values)
+
+    def _bad(self) -> Column:
+        outcome = column(self.target)
+        if self.event is None:
+            return outcome.cast("double")
+        if isinstance(self.data.schema[self.target].dataType, T.StringType):
+            return (outcome == F.lit(str(self.event))).cast("double")
+        return (outcome.cast("double") == F.lit(float(self.event))).cast("double")
+
+
+def source(
+    data: DataFrame,
+    target: str,
+    features: Sequence[str],
+    *,
+    event: Any = None,
+    weight: str | None = None,
+    special_values: Specials = None,
+) -> Source:
+    """Check the arguments of a fit against the schema; no job runs.
+
+    Raises ``TypeError`` when ``data`` is no DataFrame or a feature is neither number nor text, ``ValueError``
+    when a column is absent, doubled or used twice, or a special value fits no feature.
+    """
+    if not isinstance(data, DataFrame):
+        raise TypeError(f"data must be a Spark DataFrame, not {type(data).__name__}")
+    if isinstance(features, str) or not features:
+        raise ValueError("features: give a list of at least one column name")
+    names = tuple(features)
+    for role, name in [("target", target), *[("features", f) for f in names], *([("weight", weight)] if weight else [])]:
+        require_column(data, role, name)
+    if len(set(names)) != len(names):
+        raise ValueError(f"features: {next(n for n in names if names.count(n) > 1)!r} is named twice; name it once")
+    for role, name in (("target", target), ("weight", weight)):
+        if name in names:
+            raise ValueError(f"features: {name!r} is the {role}; remove it from the features")
+    _check_target(data, target, event)
+    kinds = tuple(_kind(data, name) for name in names)
+    return Source(data, target, names, kinds, _specials(special_values, names, kinds), event, weight)
+
+
+def column(name: str) -> Column:
+    """The column of exactly this name, whatever characters it has."""
+    return F.col(quoted(name))
+
+
+def quoted(name: str) -> str:
+    """The name in Spark SQL's backticks."""
+    return "`" + name.replace("`", "``") + "`"
+
+
+def require_column(data: DataFrame, role: str, name: str) -> None:
+    """Raise ``ValueError`` naming ``role`` unless ``data`` has exactly one column ``name``."""
+    found = data.columns.count(name)
+    if found == 0:
+        raise ValueError(f"{role}: the data have no column {name!r}; they have {', '.join(data.columns[:8])}, …")
+    if found > 1:
+        raise ValueError(f"{role}: the data have {found} columns named {name!r}; rename one")
+
+
+def _check_target(data: DataFrame, target: str, event: Any) -> None:
+    kind = data.schema[target].dataType
+    if not isinstance(kind, T.StringType | T.NumericType | T.BooleanType):
+        raise TypeError(f"target: {target!r} is {kind.simpleString()}; it must be 0/1, boolean or text with event=")
+    if isinstance(kind, T.StringType) and event is None:
+        raise ValueError(f"target: {target!r} is text; name its bad value with event=")
+
+
+def _kind(data: DataFrame, name: str) -> Kind:
+    kind = data.schema[name].dataType
+    if isinstance(kind, T.NumericType | T.BooleanType):
+        return "number"
+    if isinstance(kind, T.StringType):
+        return "text"
+    raise TypeError(f"features: {name!r} is {kind.simpleString()}; only numbers, booleans and text can be binned")
+
+
+def _specials(
+    given: Specials, names: tuple[str, ...], kinds: tuple[Kind, ...]
+) -> tuple[tuple[float | str, ...], ...]:
+    if isinstance(given, str | int | float):
+        raise ValueError("special_values: give a list of values, or a mapping of feature to list")
+    if isinstance(given, Mapping):
+        if strangers := [name for name in given if name not in names]:
+            raise ValueError(f"special_values: {strangers[0]!r} is not among the features")
+        return tuple(_fitting(given.get(name, ()), kind, name) for name, kind in zip(names, kinds, strict=True))
+    values = tuple(given or ())
+    for value in values:
+        if ("text" if isinstance(value, str) else "number") not in kinds:
+            raise ValueError(f"special_values: {value!r} fits no feature, none is of its type")
+    return tuple(
+        _fitting([v for v in values if isinstance(v, str) == (kind == "text")], kind, name)
+        for name, kind in zip(names, kinds, strict=True)
+    )
+
+
+def _fitting(values: Sequence[float | str], kind: Kind, name: str) -> tuple[float | str, ...]:
+    for value in values:
+        if value is None or (isinstance(value, float) and math.isnan(value)):
+            raise ValueError(f"special_values: missing has its own bin already; remove {value!r} of {name!r}")
+        if isinstance(value, str) != (kind == "text"):
+            raise ValueError(f"special_values: {value!r} is not of the type of {name!r}, which is {kind}")
+    return tuple(dict.fromkeys(str(v) if kind == "text" else float(v) for v in values))

@@ -1,0 +1,186 @@
+"""The exact merging of pre-bins: a dynamic programme over (last bin, number of bins), on bounded counts."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from itertools import pairwise
+from typing import Literal, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+Trend = Literal["auto", "ascending", "descending", "peak", "valley", "none"]
+TRENDS: tuple[str, ...] = ("auto", "ascending", "descending", "peak", "valley", "none")
+Floats = NDArray[np.float64]
+
+PURE = 0.5
+"""Added to the goods and the bads of a bin that lacks one of them."""
+TIE = 1e-12
+
+
+@dataclass(frozen=True)
+class MergeRules:
+    """What merged bins must satisfy; counts are weights when rows are weighted.
+
+    ``trend`` speaks of risk (the bad rate) along the feature: ascending means that it never falls.
+    ``auto`` is the better of ascending and descending by information value.
+    """
+
+    max_bins: int = 6
+    min_count: float = 0.0
+    min_bads: float = 0.0
+    trend: str = "auto"
+
+
+class Merged(NamedTuple):
+    """Where bins start (index of their first pre-bin, the first is 0) and their information value."""
+
+    starts: tuple[int, ...]
+    iv: float
+
+
+def woe_iv(good: Floats, bad: Floats, total_good: float, total_bad: float) -> tuple[Floats, Floats]:
+    """WOE ``ln(share of goods / share of bads)`` and information value of bins, elementwise.
+
+    A bin with no good or no bad gets 0.5 added to both; an empty bin tells nothing: 0 and 0.
+    """
+    pure = np.where((good <= 0) | (bad <= 0), PURE, 0.0)
+    good_share, bad_share = (good + pure) / total_good, (bad + pure) / total_bad
+    full = (good + bad) > 0
+    woe = np.where(full, np.log(good_share / bad_share), 0.0)
+    return woe, np.where(full, (good_share - bad_share) * woe, 0.0)
+
+
+def merge(good: Floats, bad: Floats, total_good: float, total_bad: float, rules: MergeRules) -> Merged:
+    """Merge ordered pre-bins so that the information value is the largest that ``rules`` allow.
+
+    ``good`` and ``bad`` are counts of the m pre-bins in order; the totals are of all rows, missing and
+    special ones too. Exact: O(max_bins · m² log m). Of equal values the one with fewer bins wins. When no
+    division satisfies the rules the answer is one bin.
+    """
+    pieces = _Pieces.of(good, bad, total_good, total_bad, rules)
+    if rules.trend == "auto":
+        up, down = (_best(pieces, rules.max_bins, trend) for trend in ("ascending", "descending"))
+        return down if down.iv > up.iv + TIE else up
+    return _best(pieces, rules.max_bins, rules.trend)
+
+
+@dataclass(frozen=True)
+class _Pieces:
+    """Every run of pre-bins [i, j]: its value (−inf when not allowed) and its risk (−WOE)."""
+
+    value: Floats
+    risk: Floats
+
+    @staticmethod
+    def of(good: Floats, bad: Floats, total_good: float, total_bad: float, rules: MergeRules) -> _Pieces:
+        goods, bads = (np.concatenate([[0.0], np.cumsum(counts)]) for counts in (good, bad))
+        run_good, run_bad = goods[None, 1:] - goods[:-1, None], bads[None, 1:] - bads[:-1, None]
+        upper = np.triu(np.ones(run_good.shape, dtype=bool))
+        run_good, run_bad = np.where(upper, run_good, 0.0), np.where(upper, run_bad, 0.0)
+        woe, iv = woe_iv(run_good, run_bad, total_good, total_bad)
+        enough = (run_good + run_bad >= rules.min_count - 1e-9) & (run_bad >= rules.min_bads - 1e-9)
+        filled = run_good + run_bad > 0
+        return _Pieces(np.where(upper & enough & filled, iv, -np.inf), -woe)
+
+    def whole(self, starts: tuple[int, ...]) -> float:
+        ends = (*starts[1:], len(self.value))
+        return float(sum(self.value[a, b - 1] for a, b in zip(starts, ends, strict=True)))
+
+
+def _best(pieces: _Pieces, max_bins: int, trend: str) -> Merged:
+    risk = -pieces.risk if trend in ("descending", "valley") else pieces.risk
+    phases = 2 if trend in ("peak", "valley") else 1
+    table = _Table.solve(pieces.value, risk, max_bins, phases, constrained=trend != "none")
+    starts = table.starts()
+    if starts is None:
+        return Merged((0,), 0.0)
+    return Merged(starts, pieces.whole(starts))
+
+
+@dataclass
+class _Table:
+    """``best[p, k, i, j]``: the best value of k+1 bins ending in [i, j], in phase p (0 rising, 1 falling)."""
+
+    best: Floats
+    origin: NDArray[np.int32]
+
+    @staticmethod
+    def solve(value: Floats, risk: Floats, max_bins: int, phases: int, *, constrained: bool) -> _Table:
+        m = len(value)
+        depth = min(max_bins, m)
+        table = _Table(np.full((phases, depth, m, m), -np.inf), np.full((phases, depth, m, m), -1, np.int32))
+        table.best[0, 0, 0] = value[0]
+        for i in range(1, m):
+            table._extend(i, value[i, i:], risk, constrained)
+        return table
+
+    def _extend(self, i: int, value: Floats, risk: Floats, constrained: bool) -> None:
+        """Add the bins that start at ``i`` behind the chains that end at ``i − 1``."""
+        rising = self.best[0, :-1, :i, i - 1]
+        if not np.isfinite(rising).any() and len(self.best) == 1:
+            return
+        before, after = risk[:i, i - 1], risk[i, i:]
+        self._chain(0, i, rising, np.arange(i), value, before, after, constrained)
+        if len(self.best) == 2:
+            both = np.concatenate([rising, self.best[1, :-1, :i, i - 1]], axis=1)
+            labels = np.concatenate([np.arange(i), i + np.arange(i)])
+            self._chain(1, i, both, labels, value, -np.tile(before, 2), -after, True)
+
+    def _chain(
+        self,
+        phase: int,
+        i: int,
+        ending: Floats,
+        labels: NDArray[np.int64],
+        value: Floats,
+        before: Floats,
+        after: Floats,
+        constrained: bool,
+    ) -> None:
+        """The best chain whose last risk is not above the new bin's: a prefix maximum over sorted risks."""
+        order = np.argsort(before, kind="stable")
+        sorted_best = ending[:, order]
+        top = np.maximum.accumulate(sorted_best, axis=1)
+        fresh = np.concatenate([np.ones((len(top), 1), bool), top[:, 1:] > top[:, :-1]], axis=1)
+        where = np.maximum.accumulate(np.where(fresh, np.arange(top.shape[1]), 0), axis=1)
+        if constrained:
+            last = np.searchsorted(before[order], after + TIE, side="right") - 1
+        else:
+            last = np.full(len(after), len(before) - 1)
+        reached = np.where(last >= 0, top[:, last], -np.inf) + value
+        found = np.isfinite(reached)
+        self.best[phase, 1:, i, i:] = np.where(found, reached, -np.inf)
+        self.origin[phase, 1:, i, i:] = np.where(found, labels[order][where[:, last]], -1)
+
+    def starts(self) -> tuple[int, ...] | None:
+        """The starts of the best chain that covers everything, or None when there is none."""
+        ends = self.best[:, :, :, -1]
+        peak = ends.max()
+        if not np.isfinite(peak):
+            return None
+        by_depth = np.swapaxes(ends, 0, 1)
+        k, phase, i = (int(x) for x in np.argwhere(by_depth >= peak - TIE)[0])
+        j, found = by_depth.shape[2] - 1, [i]
+        while k:
+            label = int(self.origin[phase, k, i, j])
+            phase, k, j = (1 if phase == 1 and label >= i else 0), k - 1, i - 1
+            i = label if label < i else label - i
+            found.append(i)
+        return tuple(reversed(found))
+
+
+def is_trend(risk: Floats, trend: str) -> bool:
+    """Whether the risks of consecutive bins follow ``trend`` (``auto``: up or down all the way)."""
+    steps = [b - a for a, b in pairwise(risk)]
+    if trend == "none":
+        return True
+    if trend == "ascending":
+        return all(s >= -TIE for s in steps)
+    if trend == "descending":
+        return all(s <= TIE for s in steps)
+    if trend == "auto":
+        return is_trend(risk, "ascending") or is_trend(risk, "descending")
+    turns = range(len(risk))
+    first, second = ("ascending", "descending") if trend == "peak" else ("descending", "ascending")
+    return any(is_trend(risk[: t + 1], first) and is_trend(risk[t:], second) for t in turns)

@@ -1,0 +1,287 @@
+"""The scorecard: a spec fitted to a training set; scored as one Spark SQL expression; kept as JSON."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, field
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from pyspark.sql import DataFrame
+
+from strata.models.binning import Binning, BinnedFeature, BinningRules, Splits, coded_binning, read_json
+from strata.models.binning_rows import Source, Specials, require_column, source
+from strata.models.counts import Training, training
+from strata.models.scorecard_scale import Points, Scale, grade_of, score_sql
+from strata.models.selection import Fitted, SelectionRules, Verdict, select_and_fit
+
+FORMAT = "strata-scorecard-1"
+ADDED = ("score", "probability", "grade")
+
+
+@dataclass(frozen=True)
+class ScorecardSpec:
+    """What a scorecard is made of: target and features, all else has a default.
+
+    Binning as in ``fit_binning``; selection as in ``SelectionRules`` (``forced`` stay in, ``forbidden`` stay
+    out, None switches a threshold off); scale as in ``Scale``; ``reasons`` is the number of reason columns.
+    ``event`` names the bad value of the target; ``weight`` is a column.
+    """
+
+    target: str
+    features: Sequence[str]
+    event: Any = None
+    weight: str | None = None
+    special_values: Specials = None
+    max_bins: int = 6
+    min_share: float = 0.05
+    min_bads: float = 0.0
+    trend: str | Mapping[str, str] = "auto"
+    splits: Splits | None = None
+    forced: Sequence[str] = ()
+    forbidden: Sequence[str] = ()
+    min_iv: float = 0.02
+    max_correlation: float | None = 0.75
+    max_vif: float | None = 5.0
+    max_p_value: float | None = 0.05
+    max_features: int | None = None
+    base_score: float = 600.0
+    base_odds: float = 50.0
+    pdo: float = 20.0
+    grades: Sequence[tuple[str, float]] = Scale.grades
+    reasons: int = 4
+
+    def __post_init__(self) -> None:
+        self.binning_rules.check(tuple(self.features))
+        self.scale.check()
+        if self.reasons < 0:
+            raise ValueError(f"reasons: {self.reasons!r} is negative")
+        for role in ("forced", "forbidden"):
+            if strangers := [name for name in getattr(self, role) if name not in self.features]:
+                raise ValueError(f"{role}: {strangers[0]!r} is not among the features")
+        if both := set(self.forced) & set(self.forbidden):
+            raise ValueError(f"forced: {min(both)!r} is forbidden too; keep it in one list")
+
+    @property
+    def binning_rules(self) -> BinningRules:
+        """How bins are made."""
+        return BinningRules(self.max_bins, self.min_share, self.min_bads, self.trend, self.splits)
+
+    @property
+    def selection_rules(self) -> SelectionRules:
+        """How features are chosen."""
+        return SelectionRules(
+            tuple(self.forced),
+            tuple(self.forbidden),
+            self.min_iv,
+            self.max_correlation,
+            self.max_vif,
+            self.max_p_value,
+            self.max_features,
+        )
+
+    @property
+    def scale(self) -> Scale:
+        """How log-odds become points."""
+        grades = tuple((name, float(limit)) for name, limit in self.grades)
+        return Scale(float(self.base_score), float(self.base_odds), float(self.pdo), grades)
+
+    def source(self, data: DataFrame) -> Source:
+        """The training columns of ``data``, checked against its schema."""
+        return source(
+            data,
+            self.target,
+            self.features,
+            event=self.event,
+            weight=self.weight,
+            special_values=self.special_values,
+        )
+
+
+@dataclass(frozen=True)
+class Scorecard:
+    """A fitted scorecard: whole points by bin, a higher score is safer.
+
+    The score decides: ``probability`` (of bad) is what its points say, so score and probability never
+    disagree. ``coefficients``, ``standard_errors`` and ``p_values`` are of the regression of bad on WOE
+    (``(intercept)`` first; coefficients are negative, because WOE falls with risk).
+    """
+
+    target: str
+    scale: Scale
+    reasons: int
+    binning: Binning
+    points: Points
+    coefficients: Mapping[str, float]
+    standard_errors: Mapping[str, float]
+    p_values: Mapping[str, float]
+    log_likelihood: float
+    selection: tuple[Verdict, ...]
+    training: Mapping[str, float] = field(default_factory=dict)
+
+    @property
+    def features(self) -> tuple[str, ...]:
+        """The features in the model, in the order of the spec."""
+        return tuple(self.points.by_feature)
+
+    @property
+    def kept(self) -> dict[str, BinnedFeature]:
+        """The bins of the features in the model."""
+        return {name: self.binning.features[name] for name in self.features}
+
+    def points_table(self) -> pd.DataFrame:
+        """One row a bin of a kept feature, the base first: feature, bin, points, woe, count, bad_rate, lost.
+
+        Bins without training rows are there too: they tell what an unexpected value is worth. ``lost`` is
+        against the best attainable bin.
+        """
+        base = {"feature": "(base)", "bin": "", "points": self.points.base}
+        rows = [base, *(row for name, binned in self.kept.items() for row in self._point_rows(name, binned))]
+        return pd.DataFrame(rows, columns=["feature", "bin", "points", "woe", "count", "bad_rate", "lost"])
+
+    def _point_rows(self, name: str, binned: BinnedFeature) -> list[dict[str, Any]]:
+        lost, labels = self.points.lost(name, binned), binned.bins.labels()
+        counts = [(good + bad, bad) for good, bad in zip(binned.good, binned.bad, strict=True)]
+        return [
+            {
+                "feature": name,
+                "bin": labels[code],
+                "points": self.points.by_feature[name][code],
+                "woe": binned.woe[code],
+                "count": count,
+                "bad_rate": bad / count if count else None,
+                "lost": lost[code],
+            }
+            for code, (count, bad) in enumerate(counts)
+        ]
+
+    def selection_table(self) -> pd.DataFrame:
+        """One row a candidate: feature, kept, stage, reason, iv, coefficient, standard_error, p_value."""
+        table = pd.DataFrame(self.selection, columns=list(Verdict._fields))
+        named = {"coefficient": self.coefficients, "standard_error": self.standard_errors, "p_value": self.p_values}
+        table["iv"] = table["feature"].map(self.binning.iv)
+        for column_name, values in named.items():
+            table[column_name] = table["feature"].map(values)
+        return table
+
+    def score(self, data: DataFrame) -> DataFrame:
+        """Add score, probability (of bad), grade and reason_1..n; column expressions only, no shuffle.
+
+        A reason is a feature that lost points against its best bin, the greatest loss first; null when no
+        further feature lost any. Raises ``ValueError`` when a feature is absent or an added column exists.
+        """
+        for name in self.features:
+            require_column(data, "data", name)
+        added = (*ADDED, *(f"reason_{n + 1}" for n in range(self.reasons)))
+        if taken := [name for name in added if name in data.columns]:
+            raise ValueError(f"data: there is a column {taken[0]!r} already; rename or drop it")
+        return data.selectExpr("*", self.to_sql())
+
+    def score_pandas(self, rows: pd.DataFrame) -> pd.DataFrame:
+        """Score, probability and grade of a few rows on the driver: numbers as float64, texts as objects."""
+        score = np.full(len(rows), self.points.base, dtype=np.int64)
+        for name, binned in self.kept.items():
+            values = rows[name].astype("float64") if binned.bins.kind == "number" else rows[name].astype(object)
+            score += np.asarray(self.points.by_feature[name], np.int64)[binned.bins.codes(values)]
+        probability, grade = self.scale.probability(score), grade_of(score, self.scale)
+        return pd.DataFrame({"score": score, "probability": probability, "grade": grade}, index=rows.index)
+
+    def to_sql(self) -> str:
+        """A Spark SELECT list giving score, probability, grade, reason_1..n: ``SELECT id, {sql} FROM t``."""
+        return score_sql(self.points, self.kept, self.scale, self.reasons)
+
+    def to_json(self) -> str:
+        """The whole scorecard as JSON text; ``from_json`` gives an equal value back."""
+        plain = {
+            "format": FORMAT,
+            "target": self.target,
+            "scale": asdict(self.scale),
+            "reasons": self.reasons,
+            "base_points": self.points.base,
+            "points": {name: list(points) for name, points in self.points.by_feature.items()},
+            "woe": "ln(share of goods / share of bads)",
+            "coefficients": self.coefficients,
+            "standard_errors": self.standard_errors,
+            "p_values": self.p_values,
+            "log_likelihood": self.log_likelihood,
+            "selection": [verdict._asdict() for verdict in self.selection],
+            "training": self.training,
+            "binning": self.binning.to_plain(),
+        }
+        return json.dumps(plain, indent=1, allow_nan=False)
+
+    @staticmethod
+    def from_json(text: str) -> Scorecard:
+        """The scorecard that ``to_json`` wrote. Raises ``ValueError`` when the text is something else."""
+        plain = read_json(text, FORMAT)
+        scale = plain["scale"] | {"grades": tuple((name, limit) for name, limit in plain["scale"]["grades"])}
+        by_feature = {name: tuple(points) for name, points in plain["points"].items()}
+        return Scorecard(
+            plain["target"],
+            Scale(**scale),
+            plain["reasons"],
+            Binning.from_plain(plain["binning"]),
+            Points(plain["base_points"], by_feature),
+            plain["coefficients"],
+            plain["standard_errors"],
+            plain["p_values"],
+            plain["log_likelihood"],
+            tuple(Verdict(**verdict) for verdict in plain["selection"]),
+            plain["training"],
+        )
+
+
+def fit_scorecard(data: DataFrame, spec: ScorecardSpec) -> Scorecard:
+    """Bin, select, regress and scale ``data`` (one row a case) as ``spec`` says.
+
+    Up to 50,000 rows the data are read once and fitted on the driver; above, codes of pre-bins (two bytes a
+    value) are cached and every step is one scan of them that sums bounded arrays, a few per kept feature.
+    Raises ``TypeError`` or ``ValueError`` naming the argument or column, and ``ValueError`` when no feature
+    survives the selection.
+    """
+    card = fit_rows(training(spec.source(data)), spec)
+    if not card.features:
+        first = card.selection[0]
+        raise ValueError(
+            f"features: none survives the selection, {first.feature!r} because: {first.reason}; loosen or force"
+        )
+    return card
+
+
+def fit_rows(rows: Training, spec: ScorecardSpec) -> Scorecard:
+    """``fit_scorecard`` on rows already brought; a scorecard without features is an answer here."""
+    _, coded, binning, woes = coded_binning(rows, spec.binning_rules)
+    try:
+        ivs = [binning.iv[name] for name in rows.source.features]
+        fitted, verdicts = select_and_fit(coded, woes, rows.source.features, ivs, spec.selection_rules)
+    finally:
+        coded.release()
+    return _scaled(rows, spec, binning, fitted, verdicts)
+
+
+def _scaled(
+    rows: Training, spec: ScorecardSpec, binning: Binning, fitted: Fitted, verdicts: tuple[Verdict, ...]
+) -> Scorecard:
+    scale, names = spec.scale, rows.source.features
+    kept = [(i + 1, v.feature) for i, v in enumerate(verdicts) if v.kept]
+    by_feature = {
+        name: tuple(round(scale.points(fitted.beta[i] * woe)) for woe in binning.features[name].woe)
+        for i, name in kept
+    }
+    labelled = [(0, "(intercept)"), *kept]
+    totals = rows.totals
+    return Scorecard(
+        spec.target,
+        scale,
+        spec.reasons,
+        binning,
+        Points(round(scale.offset + scale.points(fitted.beta[0])), by_feature),
+        {name: float(fitted.beta[i]) for i, name in labelled},
+        {name: float(fitted.errors[i]) for i, name in labelled},
+        {name: float(fitted.p_values[i]) for i, name in labelled},
+        float(fitted.log_likelihood),
+        verdicts,
+        {"rows": totals.rows, "good": totals.good, "bad": totals.bad, "candidates": len(names)},
+    )

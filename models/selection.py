@@ -1,0 +1,249 @@
+"""Which features a scorecard keeps, and the recorded reason for each that it doesn't."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import NamedTuple
+
+import numpy as np
+
+from strata.models.counts import Block, Coded, Floats
+from strata.models.logistic import (
+    Bools,
+    Pass,
+    Sums,
+    logistic_pass,
+    maximise,
+    score_p_value,
+    standard_errors,
+    wald_p_value,
+    woe_matrix,
+)
+
+
+class Verdict(NamedTuple):
+    """What became of a candidate feature: ``stage`` is kept, business, iv, correlation, vif, sign or p_value."""
+
+    feature: str
+    kept: bool
+    stage: str
+    reason: str
+
+
+@dataclass(frozen=True)
+class SelectionRules:
+    """Thresholds; None switches a stage off. ``forced`` features pass every stage and keep any sign.
+
+    With ``max_p_value`` features enter one by one, the most significant by Rao's score test first, while its
+    p-value is not above; without, all that survive the other stages enter together.
+    """
+
+    forced: tuple[str, ...] = ()
+    forbidden: tuple[str, ...] = ()
+    min_iv: float = 0.02
+    max_correlation: float | None = 0.75
+    max_vif: float | None = 5.0
+    max_p_value: float | None = 0.05
+    max_features: int | None = None
+
+    @property
+    def entry_limit(self) -> float | None:
+        """The p-value up to which features enter one by one; None: all together."""
+        if self.max_p_value is None and self.max_features is not None:
+            return 1.0
+        return self.max_p_value
+
+
+@dataclass
+class Choice:
+    """Candidates under selection; ``alive`` are still in, ``verdicts`` tell why the others are not."""
+
+    names: Sequence[str]
+    ivs: Sequence[float]
+    rules: SelectionRules
+    alive: list[int] = field(default_factory=list)
+    verdicts: dict[str, Verdict] = field(default_factory=dict)
+
+    def drop(self, i: int, stage: str, reason: str) -> None:
+        """Record why candidate ``i`` goes."""
+        self.alive.remove(i)
+        self.verdicts[self.names[i]] = Verdict(self.names[i], False, stage, reason)
+
+    def forced(self, i: int) -> bool:
+        """Whether the analyst wants candidate ``i`` whatever the figures say."""
+        return self.names[i] in self.rules.forced
+
+    def record(self) -> tuple[Verdict, ...]:
+        """One verdict per candidate, in their order."""
+        return tuple(
+            self.verdicts.get(name) or Verdict(name, True, "kept", "forced" if self.forced(i) else "kept")
+            for i, name in enumerate(self.names)
+        )
+
+
+@dataclass(frozen=True)
+class Fitted:
+    """The final model: coefficients by candidate (0 when out), their errors and p-values, intercept first."""
+
+    beta: Floats
+    errors: Floats
+    p_values: Floats
+    log_likelihood: float
+
+
+def select_and_fit(
+    coded: Coded, woes: Sequence[Floats], names: Sequence[str], ivs: Sequence[float], rules: SelectionRules
+) -> tuple[Fitted, tuple[Verdict, ...]]:
+    """Screen the candidates, then fit those that remain with coefficients of the right sign.
+
+    One pass for the Gramian, then four or five per feature that enters; each sums bounded arrays.
+    """
+    choice = Choice(names, ivs, rules, list(range(len(names))))
+    _screen_lists_and_iv(choice)
+    if choice.alive and (rules.max_correlation is not None or rules.max_vif is not None):
+        _screen_correlation(choice, correlations(coded, woes))
+    fitted = _Model.fit(choice, coded, woes)
+    return fitted, choice.record()
+
+
+def correlations(coded: Coded, woes: Sequence[Floats]) -> Floats:
+    """Weighted correlations of the WOE columns, from one Gramian; 0 beside a constant column."""
+    width = len(woes) + 1
+
+    def gramian(block: Block) -> Floats:
+        x = np.column_stack([np.ones(len(block.bad)), woe_matrix(block, woes)])
+        return ((x * block.weight[:, None]).T @ x).ravel()
+
+    gram = coded.sums(gramian).reshape(width, width)
+    mean = gram[0, 1:] / gram[0, 0]
+    covariance = gram[1:, 1:] / gram[0, 0] - np.outer(mean, mean)
+    spread = np.sqrt(np.maximum(np.diag(covariance), 0.0))
+    scale = np.outer(spread, spread)
+    answer = np.divide(covariance, scale, out=np.zeros_like(covariance), where=scale > 1e-18)
+    np.fill_diagonal(answer, 1.0)
+    return answer
+
+
+def vifs(correlation: Floats) -> Floats:
+    """Variance inflation factors: the diagonal of the inverse correlation matrix."""
+    return np.diag(np.linalg.pinv(correlation, hermitian=True))
+
+
+def _screen_lists_and_iv(choice: Choice) -> None:
+    for i in list(choice.alive):
+        if choice.names[i] in choice.rules.forbidden:
+            choice.drop(i, "business", "on the business list of features not to be used")
+        elif choice.ivs[i] < choice.rules.min_iv and not choice.forced(i):
+            choice.drop(i, "iv", f"information value {choice.ivs[i]:.4f} is below {choice.rules.min_iv:g}")
+
+
+def _screen_correlation(choice: Choice, correlation: Floats) -> None:
+    ranked = sorted(choice.alive, key=lambda i: (not choice.forced(i), -choice.ivs[i], i))
+    limit, kept = choice.rules.max_correlation, list[int]()
+    for i in ranked:
+        near = max(kept, key=lambda j: abs(correlation[i, j]), default=None)
+        if limit is None or near is None or choice.forced(i) or abs(correlation[i, near]) <= limit:
+            kept.append(i)
+        else:
+            by = f"correlation {correlation[i, near]:.2f} with {choice.names[near]}"
+            choice.drop(i, "correlation", f"{by}, which has more information, is above {limit:g}")
+    if choice.rules.max_vif is not None:
+        _screen_vif(choice, correlation, choice.rules.max_vif)
+
+
+def _screen_vif(choice: Choice, correlation: Floats, limit: float) -> None:
+    while len(choice.alive) > 1:
+        index = np.asarray(choice.alive)
+        inflation = vifs(correlation[np.ix_(index, index)])
+        over = [(v, i) for v, i in zip(inflation, choice.alive, strict=True) if v > limit and not choice.forced(i)]
+        if not over:
+            return
+        worst, i = max(over)
+        choice.drop(i, "vif", f"variance inflation {worst:.1f} is above {limit:g}")
+
+
+@dataclass
+class _Model:
+    """The regression while features enter and leave; index 0 of the arrays is the intercept."""
+
+    choice: Choice
+    sums: Pass
+    at: Sums
+    free: Bools
+    upper: Floats
+
+    @staticmethod
+    def fit(choice: Choice, coded: Coded, woes: Sequence[Floats]) -> Fitted:
+        width, candidates = len(woes) + 1, list(choice.alive)
+        sums = logistic_pass(coded, [woes[i] for i in candidates]) if candidates else logistic_pass(coded, woes)
+        local = [0, *[i + 1 for i in candidates]] if candidates else list(range(width))
+        size = len(local)
+        upper = np.zeros(size)
+        upper[0] = np.inf
+        free = np.zeros(size, bool)
+        free[0] = True
+        model = _Model(choice, sums, sums(np.zeros(size)), free, upper)
+        position = {i: p + 1 for p, i in enumerate(candidates)}
+        for i, p in position.items():
+            upper[p] = np.inf if choice.forced(i) else 0.0
+        model._enter(position)
+        model._settle(position, 1e-9)
+        return model._fitted(width, local)
+
+    def _enter(self, position: dict[int, int]) -> None:
+        """Let features in: forced ones at once; the others all together or by their score test."""
+        limit = self.choice.rules.entry_limit
+        for i in list(self.choice.alive):
+            self.free[position[i]] = limit is None or self.choice.forced(i)
+        self._settle(position, 1e-6)
+        while limit is not None and (step := self._next(position)) is not None:
+            self.free[position[step]] = True
+            self._settle(position, 1e-6)
+        if limit is not None:
+            self._refuse(position, limit)
+
+    def _waiting(self, position: dict[int, int]) -> list[int]:
+        return [i for i in self.choice.alive if not self.free[position[i]]]
+
+    def _next(self, position: dict[int, int]) -> int | None:
+        most, limit = self.choice.rules.max_features, self.choice.rules.entry_limit
+        if most is not None and self.free.sum() - 1 >= most:
+            return None
+        right = [i for i in self._waiting(position) if self.at.gradient[position[i]] < 0]
+        tests = [(score_p_value(self.at, self.free, position[i]), i) for i in right]
+        best = min(tests, default=None)
+        return best[1] if best is not None and limit is not None and best[0] <= limit else None
+
+    def _refuse(self, position: dict[int, int], limit: float) -> None:
+        for i in self._waiting(position):
+            p = score_p_value(self.at, self.free, position[i])
+            if self.at.gradient[position[i]] >= 0:
+                self.choice.drop(i, "sign", "beside the kept features it would count against its own WOE")
+            elif p > limit:
+                self.choice.drop(i, "p_value", f"p-value {p:.3g} beside the kept features is above {limit:g}")
+            else:
+                self.choice.drop(i, "p_value", f"{self.choice.rules.max_features} features are in already")
+
+    def _settle(self, position: dict[int, int], tolerance: float) -> None:
+        """Maximise, and send away the features that the sign constraint holds at 0."""
+        while True:
+            self.at = maximise(self.sums, self.at, self.free, self.upper, tolerance=tolerance)
+            held = [i for i in self.choice.alive if self._held(position[i])]
+            if not held:
+                return
+            for i in held:
+                self.free[position[i]] = False
+                self.choice.drop(i, "sign", "beside the kept features it would count against its own WOE")
+
+    def _held(self, p: int) -> bool:
+        return bool(self.free[p] and self.upper[p] == 0.0 and self.at.beta[p] >= -1e-9)
+
+    def _fitted(self, width: int, local: list[int]) -> Fitted:
+        errors = standard_errors(self.at, self.free)
+        beta, all_errors, p_values = np.zeros(width), np.full(width, np.nan), np.full(width, np.nan)
+        for p, place in enumerate(local):
+            if self.free[p]:
+                beta[place], all_errors[place] = self.at.beta[p], errors[p]
+                p_values[place] = wald_p_value(self.at.beta[p], errors[p])
+        return Fitted(beta, all_errors, p_values, self.at.value)
