@@ -20,6 +20,8 @@ from strata.conf.contracts import Frozen
 
 Share = Annotated[float, Field(ge=0, le=1)]
 Score = Annotated[int, Field(ge=1)]
+Outcome = Literal["refer", "decline"]
+Unit = Literal["amount", "share", "count", "months", "flag"]
 
 
 class PolicyError(ValueError):
@@ -34,11 +36,11 @@ class Rule(Frozen):
     """
 
     code: str = Field(pattern=r"^[A-Z]\d\d$")
-    outcome: Literal["refer", "decline"]
+    outcome: Outcome
     measure: str
     test: Literal["above", "at_least", "below", "missing", "not_true"]
     limit: float | None = None
-    unit: Literal["amount", "share", "count", "months", "flag"]
+    unit: Unit
     words: str
 
     @model_validator(mode="after")
@@ -137,23 +139,23 @@ class CreditPolicy(Frozen):
         return (*_completeness(), *self.rules, *self._risk(), *self._affordability(), self._price_cap())
 
     def _risk(self) -> tuple[Rule, ...]:
-        return tuple(
-            Rule(code=code, outcome=outcome, measure="probability", test="at_least", limit=limit, unit="share",
-                 words="the probability of default")
-            for code, outcome, limit in (
-                ("S01", "refer", self.cut_offs.refer_from), ("S02", "decline", self.cut_offs.decline_from),
-            )
-        )  # fmt: skip
+        def rule(code: str, outcome: Outcome, limit: float) -> Rule:
+            return Rule(
+                code=code, outcome=outcome, measure="probability", test="at_least", limit=limit,
+                unit="share", words="the probability of default",
+            )  # fmt: skip
+
+        return rule("S01", "refer", self.cut_offs.refer_from), rule("S02", "decline", self.cut_offs.decline_from)
 
     def _affordability(self) -> tuple[Rule, ...]:
-        return tuple(
-            Rule(code=code, outcome=outcome, measure="instalment_to_income_ratio", test="above", limit=limit,
-                 unit="share", words="the instalment's share of monthly income")
-            for code, outcome, limit in (
-                ("A01", "refer", self.affordability.refer_above),
-                ("A02", "decline", self.affordability.decline_above),
-            )
-        )  # fmt: skip
+        def rule(code: str, outcome: Outcome, limit: float) -> Rule:
+            return Rule(
+                code=code, outcome=outcome, measure="instalment_to_income_ratio", test="above", limit=limit,
+                unit="share", words="the instalment's share of monthly income",
+            )  # fmt: skip
+
+        limits = self.affordability
+        return rule("A01", "refer", limits.refer_above), rule("A02", "decline", limits.decline_above)
 
     def _price_cap(self) -> Rule:
         return Rule(
@@ -163,16 +165,15 @@ class CreditPolicy(Frozen):
 
 
 def _completeness() -> tuple[Rule, ...]:
-    wanted = (
-        ("X01", "requested_amount", "amount", "the amount asked for is not known or not positive"),
-        ("X02", "term_months", "months", "the term is not known or not positive"),
-        ("X03", "instalment_amt", "amount", "the instalment is not known or not positive"),
-        ("X04", "monthly_income_amt", "amount", "the monthly income is not known or not positive"),
-        ("X05", "probability", "share", "the probability of default is not known"),
-    )
-    return tuple(
-        Rule(code=code, outcome="refer", measure=measure, test="missing", unit=unit, words=words)
-        for code, measure, unit, words in wanted
+    def rule(code: str, measure: str, unit: Unit, words: str) -> Rule:
+        return Rule(code=code, outcome="refer", measure=measure, test="missing", unit=unit, words=words)
+
+    return (
+        rule("X01", "requested_amount", "amount", "the amount asked for is not known or not positive"),
+        rule("X02", "term_months", "months", "the term is not known or not positive"),
+        rule("X03", "instalment_amt", "amount", "the instalment is not known or not positive"),
+        rule("X04", "monthly_income_amt", "amount", "the monthly income is not known or not positive"),
+        rule("X05", "probability", "share", "the probability of default is not known"),
     )
 
 
@@ -203,8 +204,9 @@ class TierPolicy(Frozen):
         shares = [tier.top_share for tier in self.value]
         if shares[-1] != 1 or any(a >= b for a, b in pairwise(shares)):
             raise ValueError("tiers: the top shares of value must rise and end at 1")
-        bounds = [tier.below for tier in self.risk[:-1]]
-        if self.risk[-1].below is not None or None in bounds or bounds != sorted(set(bounds), key=float):
+        bounds = [tier.below for tier in self.risk[:-1] if tier.below is not None]
+        ends_open = self.risk[-1].below is None and len(bounds) == len(self.risk) - 1
+        if not ends_open or bounds != sorted(set(bounds)):
             raise ValueError("tiers: the bounds of risk must rise and the last tier must have none")
         cells = {(value.tier, risk.tier) for value in self.value for risk in self.risk}
         told = {(value, risk) for value, row in self.treatments.items() for risk in row}

@@ -24,11 +24,12 @@ from pyspark.sql import functions as F
 from pyspark.sql import types as T
 from xgboost.spark import SparkXGBClassifier
 
+from strata.models.tables import require_numbers
+
 Predict = Callable[[DataFrame], DataFrame]
 Learner = Callable[[DataFrame], Predict]
 
 _KIND = "strata-boosting-1"
-_NUMERIC = (T.NumericType, T.BooleanType)
 
 
 class BoostingSpec(BaseModel):
@@ -218,11 +219,8 @@ def _train_in_one_task(data: DataFrame, spec: BoostingSpec) -> str:
 
 
 def _training_rows(data: DataFrame, spec: BoostingSpec) -> DataFrame:
-    if spec.target not in data.columns:
-        raise ValueError(f"target: the data have no column {spec.target!r}; name the 0/1 outcome column")
+    require_numbers(data, "data", (spec.target,))
     features = _numbers(data, spec.features)
-    if not isinstance(data.schema[spec.target].dataType, _NUMERIC):
-        raise ValueError(f"target: column {spec.target!r} is not a number; give 1 for bad and 0 for good")
     target = F.col(f"`{spec.target}`").cast("double")
     _check_target(data.select(target.alias("target")), spec.target)
     rows = data.select(target.alias(spec.target), *features)
@@ -245,13 +243,7 @@ def _check_target(targets: DataFrame, name: str) -> None:
 
 
 def _numbers(data: DataFrame, features: tuple[str, ...]) -> list[Column]:
-    for name in features:
-        if name not in data.columns:
-            raise ValueError(f"features: the data have no column {name!r}; add it or leave it out of the spec")
-        if not isinstance(data.schema[name].dataType, _NUMERIC):
-            raise ValueError(
-                f"features: column {name!r} is not a number; turn it into one, for example into its bin's WOE"
-            )
+    require_numbers(data, "data", features)
     return [F.col(f"`{name}`").cast("double").alias(name) for name in features]
 
 
@@ -272,7 +264,7 @@ def _reason(parts: np.ndarray, order: np.ndarray, names: np.ndarray, rank: int) 
         return np.full(len(parts), None, dtype=object)
     best = order[:, rank]
     raises_risk = parts[np.arange(len(parts)), best] > 0
-    return np.where(raises_risk, names[best], None)
+    return np.array(np.where(raises_risk, names[best], None), dtype=object)
 
 
 def _contributions(booster: xgboost.Booster, spec: BoostingSpec, frame: pd.DataFrame) -> pd.DataFrame:

@@ -73,12 +73,12 @@ def test_boosting_importance_shares_add_up(trained):
 @pytest.mark.parametrize(
     ("change", "words"),
     [
-        (lambda rows: rows.drop(columns="is_bad"), "target: the data have no column 'is_bad'"),
-        (lambda rows: rows.assign(is_bad="no"), "target: column 'is_bad' is not a number"),
+        (lambda rows: rows.drop(columns="is_bad"), "data: column 'is_bad' is missing"),
+        (lambda rows: rows.assign(is_bad="no"), "data: column 'is_bad' is not a number"),
         (lambda rows: rows.assign(is_bad=2), "400 rows that are neither 0 nor 1"),
         (lambda rows: rows.assign(is_bad=0), "400 goods and 0 bads"),
-        (lambda rows: rows.drop(columns="late_cnt"), "features: the data have no column 'late_cnt'"),
-        (lambda rows: rows.assign(late_cnt="many"), "features: column 'late_cnt' is not a number"),
+        (lambda rows: rows.drop(columns="late_cnt"), "data: column 'late_cnt' is missing"),
+        (lambda rows: rows.assign(late_cnt="many"), "data: column 'late_cnt' is not a number"),
     ],
 )
 def test_boosting_refuses_in_one_sentence(spark, cases, change, words):
