@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from strata.conf.contracts import Table
-from strata.conf.tables import features, gold, ops, silver
+from strata.conf.tables import bronze, features, gold, ops, quarantine, silver
 
 ALL: dict[str, Table] = {
     table.name: table
-    for room in (silver, features, gold, ops)
+    for room in (bronze, silver, quarantine, features, gold, ops)
     for table in vars(room).values()
     if isinstance(table, Table)
 }

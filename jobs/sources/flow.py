@@ -1,0 +1,161 @@
+"""The way of a delivery through the lake: land, judge, account, gate, write."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import reduce
+from hashlib import sha256
+from pathlib import Path
+
+from pyspark.sql import DataFrame, Row
+from pyspark.sql import functions as F
+
+from strata.conf.settings import Settings
+from strata.conf.tables import table as contract_of
+from strata.jobs.runtime.errors import GateError, InputError
+from strata.jobs.runtime.run import Context
+from strata.jobs.runtime.tokens import load_key, tokeniser
+from strata.jobs.sources import cleaning
+from strata.jobs.sources.landing import Delivery, check_header, deliveries, land, stem
+from strata.jobs.sources.mapping import TableMapping
+
+EMBEDDED, LANDED = "embedded", "landing"
+# Where the key may be made at the first run: a person's own machine and tests, never a cluster.
+OWN_MACHINE = ("local", "test")
+
+
+@dataclass(frozen=True)
+class Source:
+    """A bank as it is delivered: kinds of files, mappings, embedded files, and which files a file replaces."""
+
+    kinds: tuple[str, ...]
+    mappings: tuple[TableMapping, ...]
+    folder: Path
+    replaces: Mapping[str, tuple[str, ...]]
+
+    @property
+    def writes(self) -> tuple[str, ...]:
+        """Bronze and silver tables that the mappings read and make."""
+        return (*(f"bronze_{kind}" for kind in self.kinds), *(mapping.table for mapping in self.mappings))
+
+
+def found(source: Source, settings: Settings) -> list[Delivery]:
+    """The embedded files that no file of the user's replaces, then the user's. Raises ``InputError``."""
+    own = deliveries(Path(settings.landing), LANDED, source.kinds) if settings.landing else []
+    gone = _replaced(source, (file.stem for file in own))
+    return [file for file in deliveries(source.folder, EMBEDDED, source.kinds) if file.stem not in gone] + own
+
+
+def _replaced(source: Source, own: Iterable[str]) -> set[str]:
+    """Embedded files, by name without endings, that stop counting once the user delivers ``own``."""
+    return {gone for name in own for gone in (name, *source.replaces.get(name, ()))}
+
+
+def fingerprint(source: Source, settings: Settings) -> str:
+    """A hash of names and contents of all files; a delivery that can't be read has one of its own."""
+    try:
+        files = found(source, settings)
+    except InputError as wrong:
+        return str(wrong)
+    return sha256("".join(f"{file.name}{file.sha256}" for file in files).encode()).hexdigest()
+
+
+def arrive(context: Context, source: Source) -> None:
+    """Find the files, check all headers, then land what bronze doesn't have."""
+    with context.progress.step("find files and check headers") as step:
+        files = found(source, context.settings)
+        missing = [kind for kind in source.kinds if not any(file.kind == kind for file in files)]
+        if missing:
+            raise InputError(f"{missing[0]}.asc: no such file; it is neither embedded nor in the landing folder")
+        for file in files:
+            check_header(file)
+        step.says(f"{len(files)} files")
+    with context.progress.step("land in bronze") as step:
+        fresh = sum(land(context, kind, [file for file in files if file.kind == kind]) for kind in source.kinds)
+        step.says(f"{fresh} new, {len(files) - fresh} already landed")
+
+
+def judge(context: Context, source: Source) -> dict[str, DataFrame]:
+    """Every bronze row judged, by silver table, cached: each is used for accounts, quarantine and silver."""
+    key = load_key(context.settings.token_key_file, make=context.settings.env in OWN_MACHINE)
+    token = tokeniser(context.spark, key)
+    rows: dict[str, DataFrame] = {}
+    known: dict[str, DataFrame] = {}
+    for mapping in source.mappings:
+        bronze = context.lake.read(mapping.bronze)
+        gone = _replaced_hashes(source, bronze)
+        rows[mapping.table] = cleaning.judged(mapping, bronze, known, replaced=gone, token=token).persist()
+        known[mapping.table] = cleaning.accepted(rows[mapping.table], mapping.table)
+    return rows
+
+
+def _replaced_hashes(source: Source, bronze: DataFrame) -> Collection[str]:
+    """Hashes of embedded files that a landed file has replaced; what is collected is a row a file."""
+    files = bronze.select("_source", "_origin", "_sha256").distinct().collect()
+    gone = _replaced(source, (stem(file._source) for file in files if file._origin == LANDED))
+    return [file._sha256 for file in files if file._origin == EMBEDDED and stem(file._source) in gone]
+
+
+def account(context: Context, rows: Mapping[str, DataFrame]) -> list[Row]:
+    """Count what became of every row, a row a file and table, and prove the sums against bronze."""
+    with context.progress.step("parse, check, settle duplicates") as step:
+        counted = reduce(DataFrame.unionByName, (cleaning.accounts(part, name) for name, part in rows.items()))
+        files = counted.orderBy("table_name", "_delivery").collect()
+        total = {verdict: sum(file[f"rows_{verdict}"] for file in files) for verdict in cleaning.VERDICTS}
+        step.says(", ".join(f"{count:,} {verdict}" for verdict, count in total.items()))
+    return files
+
+
+def quarantine(context: Context, rows: Mapping[str, DataFrame], files: Sequence[Row]) -> None:
+    """Write refused rows where there are any; empty a table whose rows have since been put right."""
+    with context.progress.step("quarantine") as step:
+        for name, part in rows.items():
+            count = sum(file.rows_quarantined for file in files if file.table_name == name)
+            table = f"quarantine_{name}"
+            if count or context.lake.exists(table):
+                context.lake.replace(table, cleaning.refused(part))
+                step.says(f"{table} {count:,}")
+
+
+def gate(context: Context, files: Sequence[Row]) -> None:
+    """Raises ``GateError`` naming file, row and column when too large a share of a file was refused."""
+    limit = context.settings.gates.quarantine_share
+    for file in files:
+        total = file.rows_out + file.rows_quarantined + file.rows_duplicate
+        if file.rows_quarantined > limit * total:
+            raise GateError(
+                f"{file._source}: {file.rows_quarantined:,} of {total:,} rows break the contract of {file.table_name} "
+                f"(gate {limit:.1%}), so silver stays as it was; first: {file.first_reason}; "
+                f"all stand in quarantine_{file.table_name}"
+            )
+
+
+def publish(context: Context, rows: Mapping[str, DataFrame]) -> None:
+    """Replace each silver table by its accepted rows."""
+    for name, part in rows.items():
+        with context.progress.step(f"silver {name}") as step:
+            written = context.lake.replace(name, cleaning.accepted(part, name))
+            step.says(f"{written.rows:,} rows")
+
+
+def prove(context: Context, source: Source, files: Sequence[Row]) -> None:
+    """Write the accounts. Rows in are counted in bronze, on another way than the rest: the CHECK compares."""
+    with context.progress.step("accounts") as step:
+        counts = [
+            context.lake.read(mapping.bronze)
+            .groupBy("_sha256")
+            .agg(F.count("*").alias("rows_in"))
+            .withColumn("table_name", F.lit(mapping.table))
+            for mapping in source.mappings
+        ]
+        schema = "source_file string, table_name string, content_sha256 string, rows_out long, rows_quarantined long, "
+        values = [
+            (f._source, f.table_name, f._sha256, f.rows_out, f.rows_quarantined, f.rows_duplicate, f._ingest_id)
+            for f in files
+        ]
+        judged = context.spark.createDataFrame(values, schema + "rows_duplicate long, _ingest_id string")
+        arrived = reduce(DataFrame.unionByName, counts).withColumnRenamed("_sha256", "content_sha256")
+        proved = arrived.join(F.broadcast(judged), on=["content_sha256", "table_name"], how="full")
+        written = context.lake.replace("ops_ingest", proved.select(*contract_of("ops_ingest").names))
+        step.says(f"{written.rows} files accounted for: in = out + quarantined + duplicate")
