@@ -155,11 +155,17 @@ class Clusters:
 
     def _described(self, number: int, centre: Sequence[float], count: int) -> str:
         told = [
-            f"{phrase} ({self._own_unit(index, centre[index]):,.1f} against {self._own_unit(index, 0.0):,.1f} overall)"
+            f"{phrase} ({_told(value)} against {_told(self._own_unit(index, 0.0))} overall)"
             for index, phrase in phrases(centre, self._words())
+            for value in [self._own_unit(index, centre[index])]
         ]
         share = 100 * count / sum(self.counts)
         return f"Cluster {number}, {count:,} of them ({share:.1f} %): {'; '.join(told) or 'average in everything'}."
+
+
+def _told(value: float) -> str:
+    # Adding zero turns a rounded -0.0 into 0.0.
+    return f"{round(value) + 0:,}" if abs(value) >= 100 else f"{round(value, 2) + 0.0:.2f}"
 
 
 def fit_clusters(customers: DataFrame, spec: ClusterSpec) -> Clusters:

@@ -86,6 +86,8 @@ def test_segments_clusters_are_named_from_their_centres(fitted):
     assert described["share"].sum() == pytest.approx(1)
     first = described.loc[0]
     assert first["description"].startswith(f"Cluster 1, {first['count']} of them ({100 * first['share']:.1f} %): very ")
+    told, overall = f"{first['income_amt']:,.0f}", f"{np.exp(fitted.means[0]) - 1:,.0f}"
+    assert f"very high income ({told} against {overall} overall)" in first["description"]
     assert first["income_amt"] == pytest.approx(np.exp(12), rel=0.1)
 
 
