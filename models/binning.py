@@ -17,7 +17,7 @@ from pyspark.sql import functions as F
 from strata.models.binning_bins import FeatureBins, merged_groups
 from strata.models.binning_rows import Specials, require_column, source
 from strata.models.counts import Coded, Floats, Totals, Training, pre_bin_counts, training
-from strata.models.export import case_sql
+from strata.models.export import case_sql, number_sql
 from strata.models.merge import TRENDS, MergeRules, merge, woe_iv
 
 Splits = Mapping[str, Sequence[float] | Sequence[Sequence[str]]]
@@ -101,7 +101,10 @@ class Binning:
             require_column(data, "data", name)
             if f"{name}_woe" in data.columns:
                 raise ValueError(f"data: there is a column {name + '_woe'!r} already; drop it")
-        woes = [F.expr(case_sql(b.bins, b.woe)).alias(f"{name}_woe") for name, b in self.features.items()]
+        woes = [
+            F.expr(case_sql(b.bins, [number_sql(woe) for woe in b.woe])).alias(f"{name}_woe")
+            for name, b in self.features.items()
+        ]
         return data.select("*", *woes)
 
     def to_json(self) -> str:
@@ -119,7 +122,9 @@ class Binning:
     def from_plain(plain: Sequence[Mapping[str, Any]]) -> Binning:
         """The binning that ``to_plain`` wrote."""
         binned = (
-            BinnedFeature(FeatureBins.from_dict(dict(p)), *(tuple(map(float, p[k])) for k in ("good", "bad", "woe", "iv")))
+            BinnedFeature(
+                FeatureBins.from_dict(dict(p)), *(tuple(map(float, p[k])) for k in ("good", "bad", "woe", "iv"))
+            )
             for p in plain
         )
         return Binning({b.bins.feature: b for b in binned})
@@ -212,9 +217,7 @@ def fit_binning(
     return binning
 
 
-def coded_binning(
-    rows: Training, rules: BinningRules
-) -> tuple[tuple[FeatureBins, ...], Coded, Binning, list[Floats]]:
+def coded_binning(rows: Training, rules: BinningRules) -> tuple[tuple[FeatureBins, ...], Coded, Binning, list[Floats]]:
     """Pre-bins, the rows as their codes, the binning, and each feature's WOE by code of its pre-bins."""
     pre_bins = tuple(_edited(bins, rules.splits) for bins in rows.candidates(rules.min_share))
     coded = rows.coded(pre_bins)
@@ -270,7 +273,7 @@ def _merged(bins: FeatureBins, table: Floats, totals: Totals, rules: BinningRule
     extra = np.arange(bins.size - bins.ordinary) + len(starts)
     places = np.concatenate([place, extra])
     final = _final_bins(bins, place, starts)
-    good, bad = (np.bincount(places, table[:, k], final.size) for k in (0, 1))
+    good, bad = (np.bincount(places, table[:, k], final.size).astype(np.float64) for k in (0, 1))
     woe, iv = woe_iv(good, bad, totals.good, totals.bad)
     return _Merged(BinnedFeature(final, *(tuple(map(float, x)) for x in (good, bad, woe, iv))), places)
 
@@ -297,6 +300,6 @@ def _risk_order(table: Floats) -> np.ndarray[Any, np.dtype[np.int64]]:
 def _final_bins(bins: FeatureBins, place: np.ndarray[Any, Any], starts: np.ndarray[Any, Any]) -> FeatureBins:
     if bins.kind == "number":
         return replace(bins, edges=tuple(bins.edges[i - 1] for i in starts[1:]))
-    members = [np.flatnonzero(place == k) for k in range(len(starts))]
+    members = [np.flatnonzero(place == k).tolist() for k in range(len(starts))]
     rest = None if bins.rest is None else int(place[bins.rest])
     return replace(bins, groups=merged_groups(bins.groups, members), rest=rest)

@@ -35,9 +35,10 @@ class Source:
         ]
         weight = column(self.weight).cast("double") if self.weight else F.lit(1.0)
         kept = [column(name).alias(f"k{i}") for i, name in enumerate(keep)]
-        return self.data.select(*kept, self._bad().alias("bad"), weight.alias("weight"), *values)
+        return self.data.select(*kept, self.outcome().alias("bad"), weight.alias("weight"), *values)
 
-    def _bad(self) -> Column:
+    def outcome(self) -> Column:
+        """1 for bad, 0 for good, null when unknown."""
         outcome = column(self.target)
         if self.event is None:
             return outcome.cast("double")
@@ -65,13 +66,16 @@ def source(
     if isinstance(features, str) or not features:
         raise ValueError("features: give a list of at least one column name")
     names = tuple(features)
-    for role, name in [("target", target), *[("features", f) for f in names], *([("weight", weight)] if weight else [])]:
+    for role, name in [
+        ("target", target),
+        *[("features", f) for f in names],
+        *([("weight", weight)] if weight else []),
+    ]:
         require_column(data, role, name)
     if len(set(names)) != len(names):
         raise ValueError(f"features: {next(n for n in names if names.count(n) > 1)!r} is named twice; name it once")
-    for role, name in (("target", target), ("weight", weight)):
-        if name in names:
-            raise ValueError(f"features: {name!r} is the {role}; remove it from the features")
+    if used := {target, weight} & set(names):
+        raise ValueError(f"features: {used.pop()!r} is the target or the weight; remove it from the features")
     _check_target(data, target, event)
     kinds = tuple(_kind(data, name) for name in names)
     return Source(data, target, names, kinds, _specials(special_values, names, kinds), event, weight)
@@ -113,9 +117,7 @@ def _kind(data: DataFrame, name: str) -> Kind:
     raise TypeError(f"features: {name!r} is {kind.simpleString()}; only numbers, booleans and text can be binned")
 
 
-def _specials(
-    given: Specials, names: tuple[str, ...], kinds: tuple[Kind, ...]
-) -> tuple[tuple[float | str, ...], ...]:
+def _specials(given: Specials, names: tuple[str, ...], kinds: tuple[Kind, ...]) -> tuple[tuple[float | str, ...], ...]:
     if isinstance(given, str | int | float):
         raise ValueError("special_values: give a list of values, or a mapping of feature to list")
     if isinstance(given, Mapping):

@@ -65,8 +65,13 @@ class Totals(NamedTuple):
 class Training(Protocol):
     """A training set, wherever its rows are."""
 
-    source: Source
-    totals: Totals
+    @property
+    def source(self) -> Source:
+        """The checked columns."""
+
+    @property
+    def totals(self) -> Totals:
+        """Rows and weights."""
 
     def candidates(self, min_share: float) -> tuple[FeatureBins, ...]:
         """Pre-bins of every feature, made without a look at the outcome."""
@@ -122,9 +127,9 @@ def pre_bin_counts(coded: Coded, bins: Sequence[FeatureBins]) -> list[Floats]:
     def count(block: Block) -> Floats:
         places = (block.codes + ends[:-1]).ravel()
         weights = [np.repeat(block.weight * part, len(sizes)) for part in (1 - block.bad, block.bad)]
-        return np.stack([np.bincount(places, w, ends[-1]) for w in weights], axis=1).ravel()
+        return np.stack([np.bincount(places, w, int(ends[-1])).astype(np.float64) for w in weights], axis=1).ravel()
 
-    table = coded.sums(count).reshape(-1, 2)
+    table: Floats = coded.sums(count).reshape(-1, 2)
     return [table[a:b] for a, b in zip(ends[:-1], ends[1:], strict=True)]
 
 
@@ -226,8 +231,9 @@ class _SparkTraining:
             return {}
         ordinary = self.rows.select(
             *[
-                F.when((F.abs(f"f{i}") < float("inf")) & ~F.col(f"f{i}").isin(*self.source.specials[i]), F.col(f"f{i}"))
-                .alias(f"f{i}")
+                F.when(
+                    (F.abs(f"f{i}") < float("inf")) & ~F.col(f"f{i}").isin(*self.source.specials[i]), F.col(f"f{i}")
+                ).alias(f"f{i}")
                 for i in numbers
             ]
         )

@@ -2,22 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 
 from strata.models.binning_bins import FeatureBins
 from strata.models.binning_rows import quoted
 
 
-def case_sql(bins: FeatureBins, values: Sequence[float], write: Callable[[int], str] | None = None) -> str:
-    """A CASE expression that gives each row the value of its bin.
-
-    ``values`` stand in the order of the codes; ``write`` turns a code into SQL (by default its value as a
-    double).
-    """
-    text = write or (lambda code: number_sql(values[code]))
+def case_sql(bins: FeatureBins, values: Sequence[str]) -> str:
+    """A CASE expression that gives each row the value of its bin: SQL texts in the order of the codes."""
     tests = _number_tests(bins) if bins.kind == "number" else _text_tests(bins)
-    whens = " ".join(f"WHEN {test} THEN {text(code)}" for code, test in tests)
-    return f"CASE {whens} ELSE {text(_otherwise(bins))} END"
+    whens = " ".join(f"WHEN {test} THEN {values[code]}" for code, test in tests)
+    return f"CASE {whens} ELSE {values[_otherwise(bins)]} END"
 
 
 def _otherwise(bins: FeatureBins) -> int:
@@ -29,9 +24,7 @@ def _otherwise(bins: FeatureBins) -> int:
 def _number_tests(bins: FeatureBins) -> list[tuple[int, str]]:
     x = f"CAST({quoted(bins.feature)} AS DOUBLE)"
     tests = [(bins.missing, f"{x} IS NULL OR isnan({x})")]
-    tests += [
-        (bins.ordinary + i, f"{x} = {number_sql(float(value))}") for i, value in enumerate(bins.specials)
-    ]
+    tests += [(bins.ordinary + i, f"{x} = {number_sql(float(value))}") for i, value in enumerate(bins.specials)]
     return tests + [(i, f"{x} < {number_sql(edge)}") for i, edge in enumerate(bins.edges)]
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -29,13 +29,14 @@ class Sums:
 Pass = Callable[[Floats], Sums]
 
 
-def woe_matrix(block: Block, woes: Sequence[Floats]) -> Floats:
-    """The WOE of each row and feature, looked up by code."""
-    return np.stack([woe[block.codes[:, i]] for i, woe in enumerate(woes)], axis=1)
+def woe_matrix(block: Block, woes: Mapping[int, Floats]) -> Floats:
+    """A column of ones, then the WOE of each row by code; ``woes`` names the columns of codes to take."""
+    looked_up = [woe[block.codes[:, i]] for i, woe in woes.items()]
+    return np.stack([np.ones(len(block.bad)), *looked_up], axis=1)
 
 
-def logistic_pass(coded: Coded, woes: Sequence[Floats]) -> Pass:
-    """One scan per call: the sums at ``beta`` over all rows and all features."""
+def logistic_pass(coded: Coded, woes: Mapping[int, Floats]) -> Pass:
+    """One scan per call: the sums at ``beta`` over all rows, for the columns of codes that ``woes`` names."""
     width = len(woes) + 1
 
     def one(beta: Floats) -> Sums:
@@ -45,9 +46,9 @@ def logistic_pass(coded: Coded, woes: Sequence[Floats]) -> Pass:
     return one
 
 
-def _block_sums(beta: Floats, woes: Sequence[Floats]) -> BlockSum:
+def _block_sums(beta: Floats, woes: Mapping[int, Floats]) -> BlockSum:
     def make(block: Block) -> Floats:
-        x = np.column_stack([np.ones(len(block.bad)), woe_matrix(block, woes)])
+        x = woe_matrix(block, woes)
         logit = x @ beta
         # ln(1 + e^z) without overflow.
         value = block.weight @ (block.bad * logit - np.logaddexp(0.0, logit))

@@ -10,15 +10,15 @@ from typing import Any
 import numpy as np
 import pandas as pd
 from pyspark.sql import DataFrame
+from pyspark.sql import functions as F
 
-from strata.models.binning import Binning, BinnedFeature, BinningRules, Splits, coded_binning, read_json
+from strata.models.binning import BinnedFeature, Binning, BinningRules, Splits, coded_binning, read_json
 from strata.models.binning_rows import Source, Specials, require_column, source
 from strata.models.counts import Training, training
 from strata.models.scorecard_scale import Points, Scale, grade_of, score_sql
 from strata.models.selection import Fitted, SelectionRules, Verdict, select_and_fit
 
 FORMAT = "strata-scorecard-1"
-ADDED = ("score", "probability", "grade")
 
 
 @dataclass(frozen=True)
@@ -174,10 +174,13 @@ class Scorecard:
         """
         for name in self.features:
             require_column(data, "data", name)
-        added = (*ADDED, *(f"reason_{n + 1}" for n in range(self.reasons)))
+        added = self._sql()
         if taken := [name for name in added if name in data.columns]:
             raise ValueError(f"data: there is a column {taken[0]!r} already; rename or drop it")
-        return data.selectExpr("*", self.to_sql())
+        return data.select("*", *[F.expr(text).alias(name) for name, text in added.items()])
+
+    def _sql(self) -> dict[str, str]:
+        return score_sql(self.points, self.kept, self.scale, self.reasons)
 
     def score_pandas(self, rows: pd.DataFrame) -> pd.DataFrame:
         """Score, probability and grade of a few rows on the driver: numbers as float64, texts as objects."""
@@ -190,7 +193,7 @@ class Scorecard:
 
     def to_sql(self) -> str:
         """A Spark SELECT list giving score, probability, grade, reason_1..n: ``SELECT id, {sql} FROM t``."""
-        return score_sql(self.points, self.kept, self.scale, self.reasons)
+        return ",\n".join(f"{text} AS {name}" for name, text in self._sql().items())
 
     def to_json(self) -> str:
         """The whole scorecard as JSON text; ``from_json`` gives an equal value back."""
@@ -267,8 +270,7 @@ def _scaled(
     scale, names = spec.scale, rows.source.features
     kept = [(i + 1, v.feature) for i, v in enumerate(verdicts) if v.kept]
     by_feature = {
-        name: tuple(round(scale.points(fitted.beta[i] * woe)) for woe in binning.features[name].woe)
-        for i, name in kept
+        name: tuple(round(scale.points(fitted.beta[i] * woe)) for woe in binning.features[name].woe) for i, name in kept
     }
     labelled = [(0, "(intercept)"), *kept]
     totals = rows.totals

@@ -5,11 +5,15 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from strata.models.binning import BinnedFeature
 from strata.models.export import case_sql, number_sql, text_sql
+
+Array = NDArray[Any]
 
 
 @dataclass(frozen=True)
@@ -54,9 +58,9 @@ class Scale:
         """Points that a contribution to the log-odds of bad is worth, without the offset."""
         return -self.factor * log_odds_of_bad
 
-    def probability(self, score: np.ndarray) -> np.ndarray:  # type: ignore[type-arg]
+    def probability(self, score: Array) -> Array:
         """Probability of bad at a score."""
-        answer: np.ndarray = 1.0 / (1.0 + np.exp((score - self.offset) / self.factor))  # type: ignore[type-arg]
+        answer: Array = 1.0 / (1.0 + np.exp((score - self.offset) / self.factor))
         return answer
 
     def score_at(self, probability: float) -> float:
@@ -82,47 +86,49 @@ class Points:
         return [max(best - p, 0) for p in self.by_feature[name]]
 
 
-def score_sql(points: Points, features: Mapping[str, BinnedFeature], scale: Scale, reasons: int) -> str:
-    """One item of a Spark SELECT list that gives the columns score, probability, grade, reason_1..n.
+def score_sql(points: Points, features: Mapping[str, BinnedFeature], scale: Scale, reasons: int) -> dict[str, str]:
+    """Spark SQL of the columns score, probability, grade, reason_1..n, by name.
 
-    ``inline`` over an array of one struct adds exactly one row's columns; the bins of a row are looked up
-    once, in the argument of ``transform``, which stands in for a ``LET``.
+    Each names input columns only, so that a table's own ``score`` can't be taken for ours; what they repeat
+    Spark computes once a row (common subexpressions of one projection).
     """
-    parts = [_part_sql(k, name, points, binned) for k, (name, binned) in enumerate(features.items())]
-    empty = "named_struct('lost', 0, 'turn', 0, 'feature', CAST(NULL AS STRING), 'points', 0)"
-    looked_up = f"array({', '.join(parts or [empty])})"
-    score = f"aggregate(p, {points.base}, (total, x) -> total + x.points)"
-    rest = [f"get(sort_array(p, false), {n}).feature AS reason_{n + 1}" for n in range(reasons)]
-    risk = f"1D / (1D + exp((score - {number_sql(scale.offset)}) / {number_sql(scale.factor)}))"
-    return (
-        f"inline(transform(transform(array({looked_up}), p -> struct({score} AS score, p AS p)), "
-        f"s -> struct(s.score AS score, {risk.replace('score', 's.score', 1)} AS probability, "
-        f"{_grade_sql(scale)} AS grade{''.join(', ' + r.replace('(p,', '(s.p,') for r in rest)})))"
-    )
+    score = _sum_sql(points, features)
+    risk = f"1D / (1D + exp(({score} - {number_sql(scale.offset)}) / {number_sql(scale.factor)}))"
+    worst = _losses_sql(points, features)
+    named = {f"reason_{n + 1}": f"get({worst}, {n}).feature" for n in range(reasons)}
+    return {"score": score, "probability": risk, "grade": _grade_sql(score, scale)} | named
 
 
-def _part_sql(turn: int, name: str, points: Points, binned: BinnedFeature) -> str:
-    """Of several features that lost the same the first in the scorecard's order is the earlier reason."""
-    lost, label = points.lost(name, binned), text_sql(name)
-
-    def write(code: int) -> str:
-        reason = label if lost[code] > 0 else "CAST(NULL AS STRING)"
-        return (
-            f"named_struct('lost', {lost[code]}, 'turn', {-turn}, 'feature', {reason}, "
-            f"'points', {points.by_feature[name][code]})"
-        )
-
-    return case_sql(binned.bins, (), write)
-
-
-def _grade_sql(scale: Scale) -> str:
-    whens = [
-        f"WHEN s.score >= {number_sql(scale.score_at(limit))} THEN {text_sql(name)}" for name, limit in scale.grades[:-1]
+def _sum_sql(points: Points, features: Mapping[str, BinnedFeature]) -> str:
+    parts = [
+        case_sql(binned.bins, [str(value) for value in points.by_feature[name]]) for name, binned in features.items()
     ]
-    return f"CASE {' '.join(whens)} ELSE {text_sql(scale.grades[-1][0])} END" if whens else text_sql(scale.grades[-1][0])
+    return f"({' + '.join([str(points.base), *parts])})"
 
 
-def grade_of(scores: np.ndarray, scale: Scale) -> list[str]:  # type: ignore[type-arg]
+def _losses_sql(points: Points, features: Mapping[str, BinnedFeature]) -> str:
+    """What each feature lost, the greatest loss first; of equal losses the first in the scorecard's order."""
+    parts = [_loss_sql(turn, name, points, binned) for turn, (name, binned) in enumerate(features.items())]
+    nothing = "named_struct('lost', 0, 'turn', 0, 'feature', CAST(NULL AS STRING))"
+    return f"sort_array(array({', '.join(parts or [nothing])}), false)"
+
+
+def _loss_sql(turn: int, name: str, points: Points, binned: BinnedFeature) -> str:
+    label, nothing = text_sql(name), "CAST(NULL AS STRING)"
+    structs = [
+        f"named_struct('lost', {lost}, 'turn', {-turn}, 'feature', {label if lost > 0 else nothing})"
+        for lost in points.lost(name, binned)
+    ]
+    return case_sql(binned.bins, structs)
+
+
+def _grade_sql(score: str, scale: Scale) -> str:
+    *others, last = scale.grades
+    whens = [f"WHEN {score} >= {number_sql(scale.score_at(limit))} THEN {text_sql(name)}" for name, limit in others]
+    return f"CASE {' '.join(whens)} ELSE {text_sql(last[0])} END" if whens else text_sql(last[0])
+
+
+def grade_of(scores: Array, scale: Scale) -> list[str]:
     """Grades of scores on the driver."""
     floors = [scale.score_at(limit) for _, limit in scale.grades[:-1]]
     names: Sequence[str] = [name for name, _ in scale.grades]

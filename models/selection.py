@@ -112,7 +112,7 @@ def correlations(coded: Coded, woes: Sequence[Floats]) -> Floats:
     width = len(woes) + 1
 
     def gramian(block: Block) -> Floats:
-        x = np.column_stack([np.ones(len(block.bad)), woe_matrix(block, woes)])
+        x = woe_matrix(block, dict(enumerate(woes)))
         return ((x * block.weight[:, None]).T @ x).ravel()
 
     gram = coded.sums(gramian).reshape(width, width)
@@ -176,8 +176,8 @@ class _Model:
     @staticmethod
     def fit(choice: Choice, coded: Coded, woes: Sequence[Floats]) -> Fitted:
         width, candidates = len(woes) + 1, list(choice.alive)
-        sums = logistic_pass(coded, [woes[i] for i in candidates]) if candidates else logistic_pass(coded, woes)
-        local = [0, *[i + 1 for i in candidates]] if candidates else list(range(width))
+        sums = logistic_pass(coded, {i: woes[i] for i in candidates})
+        local = [0, *[i + 1 for i in candidates]]
         size = len(local)
         upper = np.zeros(size)
         upper[0] = np.inf

@@ -1,0 +1,263 @@
+"""How well a probability of bad separates and is calibrated, from one bounded table of grouped scores."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import numpy as np
+import pandas as pd
+from numpy.typing import ArrayLike, NDArray
+from pyspark.sql import Column, DataFrame
+from pyspark.sql import functions as F
+
+from strata.models.binning_rows import column, require_column
+
+Floats = NDArray[np.float64]
+MOST_SCORES = 100_000
+Z_95 = 1.959963984540054
+
+
+class Interval(NamedTuple):
+    """A figure with the ends of its interval and how they were found."""
+
+    value: float
+    low: float
+    high: float
+    method: str
+
+
+@dataclass(frozen=True)
+class ScoreTable:
+    """Distinct risks in rising order with the weight of goods and bads at each; ``exact`` when none were joined."""
+
+    risk: Floats
+    good: Floats
+    bad: Floats
+    exact: bool = True
+
+    def __post_init__(self) -> None:
+        if not (self.good.sum() > 0 and self.bad.sum() > 0):
+            raise ValueError("target: there must be goods and bads to measure how they are told apart")
+
+    @staticmethod
+    def of(bad: ArrayLike, risk: ArrayLike, weight: ArrayLike | None = None) -> ScoreTable:
+        """From arrays of rows: ``bad`` 0/1, ``risk`` higher for riskier (a probability, or minus a score)."""
+        y, x = np.asarray(bad, np.float64), np.asarray(risk, np.float64)
+        w = np.ones(len(y)) if weight is None else np.asarray(weight, np.float64)
+        if np.isnan(x).any() or not np.isin(y, (0.0, 1.0)).all():
+            raise ValueError("risk, bad: risks must be numbers and outcomes 0 or 1")
+        values, place = np.unique(x, return_inverse=True)
+        goods, bads = (np.bincount(place, part, len(values)).astype(np.float64) for part in (w * (1 - y), w * y))
+        return ScoreTable(values, goods, bads)
+
+    @property
+    def rows(self) -> float:
+        """Weight of all rows."""
+        return float(self.good.sum() + self.bad.sum())
+
+    @property
+    def bad_rate(self) -> float:
+        """Share of bads."""
+        return float(self.bad.sum()) / self.rows
+
+
+def score_table(data: DataFrame, *, target: str, risk: str = "probability", weight: str | None = None) -> ScoreTable:
+    """Group rows by their risk: one shuffle of distinct risks (one more scan when there are over 100,000).
+
+    ``target`` is 0/1, ``risk`` a number that is higher for the riskier. Up to 100,000 distinct risks the
+    table is exact; above, risks are joined on a grid of that many cells, whose mean stands for them. Raises
+    ``ValueError`` naming a column that is absent, or the first that has nulls, NaN or outcomes not 0/1.
+    """
+    for role, name in (("target", target), ("risk", risk), *([("weight", weight)] if weight else [])):
+        require_column(data, role, name)
+    rows = data.select(
+        column(target).cast("double").alias("bad"),
+        column(risk).cast("double").alias("risk"),
+        (column(weight).cast("double") if weight else F.lit(1.0)).alias("weight"),
+    )
+    grouped = _grouped(rows, F.col("risk")).limit(MOST_SCORES + 1).toPandas()
+    exact = len(grouped) <= MOST_SCORES
+    if not exact:
+        ends = rows.agg(F.min("risk").alias("low"), F.max("risk").alias("high")).head()
+        assert ends is not None
+        cell = F.floor((F.col("risk") - ends["low"]) / ((ends["high"] - ends["low"]) / MOST_SCORES))
+        grouped = _grouped(rows, cell).toPandas()
+    if wrong := grouped["wrong"].sum():
+        raise ValueError(f"{target!r} or {risk!r} is null, NaN or not 0/1 in {int(wrong)} rows")
+    grouped = grouped.sort_values("risk")
+    risks, goods, bads = (grouped[name].to_numpy(np.float64) for name in ("risk", "good", "bad"))
+    return ScoreTable(risks, goods, bads, exact)
+
+
+def _grouped(rows: DataFrame, by: Column) -> DataFrame:
+    sound = F.col("bad").isin(0.0, 1.0) & F.col("risk").isNotNull() & ~F.isnan("risk") & F.col("weight").isNotNull()
+    return (
+        rows.groupBy(by.alias("cell"))
+        .agg(
+            F.avg("risk").alias("risk"),
+            F.sum(F.col("weight") * (1 - F.col("bad"))).alias("good"),
+            F.sum(F.col("weight") * F.col("bad")).alias("bad"),
+            F.count_if(~F.coalesce(sound, F.lit(False))).alias("wrong"),
+        )
+        .drop("cell")
+    )
+
+
+def auc(table: ScoreTable) -> float:
+    """Area under the ROC curve: how often a bad is riskier than a good, ties one half."""
+    below = np.cumsum(table.good) - table.good / 2
+    return float(table.bad @ below / (table.bad.sum() * table.good.sum()))
+
+
+def gini(table: ScoreTable) -> float:
+    """2 · AUC − 1."""
+    return 2 * auc(table) - 1
+
+
+def ks(table: ScoreTable) -> float:
+    """The largest distance between the distributions of goods and of bads."""
+    goods, bads = np.cumsum(table.good) / table.good.sum(), np.cumsum(table.bad) / table.bad.sum()
+    return float(np.abs(goods - bads).max())
+
+
+def brier(table: ScoreTable) -> float:
+    """Mean squared error of the probability."""
+    error = table.bad @ (1 - table.risk) ** 2 + table.good @ table.risk**2
+    return float(error) / table.rows
+
+
+def auc_interval(table: ScoreTable) -> Interval:
+    """AUC with DeLong's 95 % interval on the logit scale, from the grouped table (weights count as rows)."""
+    value, goods, bads = auc(table), table.good.sum(), table.bad.sum()
+    of_bad = (np.cumsum(table.good) - table.good / 2) / goods
+    of_good = 1 - (np.cumsum(table.bad) - table.bad / 2) / bads
+    spread_bad = table.bad @ (of_bad - value) ** 2 / max(bads - 1, 1) / bads
+    spread_good = table.good @ (of_good - value) ** 2 / max(goods - 1, 1) / goods
+    error = math.sqrt(float(spread_bad + spread_good))
+    if not 0 < value < 1:
+        return Interval(value, value, value, "DeLong 95 %")
+    middle, half = math.log(value / (1 - value)), Z_95 * error / (value * (1 - value))
+    low, high = (1 / (1 + math.exp(-(middle + side * half))) for side in (-1, 1))
+    return Interval(value, low, high, "DeLong 95 %")
+
+
+def ks_interval(table: ScoreTable, *, draws: int = 500, seed: int = 0) -> Interval:
+    """KS with the 95 % interval of the stratified bootstrap (percentiles of ``draws`` resamplings of rows)."""
+    rng = np.random.default_rng(seed)
+    sides = []
+    for part in (table.good, table.bad):
+        drawn = rng.multinomial(max(round(part.sum()), 1), part / part.sum(), size=draws)
+        sides.append(np.cumsum(drawn, axis=1) / drawn.sum(axis=1, keepdims=True))
+    spread = np.abs(sides[0] - sides[1]).max(axis=1)
+    low, high = (float(x) for x in np.quantile(spread, (0.025, 0.975)))
+    return Interval(ks(table), low, high, f"bootstrap 95 %, {draws} draws")
+
+
+def roc_points(table: ScoreTable) -> pd.DataFrame:
+    """The ROC curve from (0, 0) to (1, 1): threshold, false_positive_rate, true_positive_rate."""
+    goods, bads = (np.cumsum(part[::-1]) / part.sum() for part in (table.good, table.bad))
+    return pd.DataFrame(
+        {
+            "threshold": np.concatenate([[np.inf], table.risk[::-1]]),
+            "false_positive_rate": np.concatenate([[0.0], goods]),
+            "true_positive_rate": np.concatenate([[0.0], bads]),
+        }
+    )
+
+
+def _part_of(table: ScoreTable, parts: int) -> NDArray[np.int64]:
+    """Parts of about equal weight from the safest (0) up; equal risks stay together."""
+    weight = table.good + table.bad
+    middle = (np.cumsum(weight) - weight / 2) / weight.sum()
+    return np.minimum((middle * parts).astype(np.int64), parts - 1)
+
+
+def calibration_table(table: ScoreTable, *, parts: int = 10) -> pd.DataFrame:
+    """Predicted against realised by risk: part, count, mean_probability, bad_rate, low, high (Wilson 95 %)."""
+    place = _part_of(table, parts)
+    weight = table.good + table.bad
+    count, bads, expected = (np.bincount(place, x, parts) for x in (weight, table.bad, weight * table.risk))
+    filled = count > 0
+    count, rate = count[filled], bads[filled] / count[filled]
+    middle = (rate + Z_95**2 / (2 * count)) / (1 + Z_95**2 / count)
+    half = Z_95 / (1 + Z_95**2 / count) * np.sqrt(rate * (1 - rate) / count + Z_95**2 / (4 * count**2))
+    return pd.DataFrame(
+        {
+            "part": np.flatnonzero(filled) + 1,
+            "count": count,
+            "mean_probability": expected[filled] / count,
+            "bad_rate": rate,
+            "low": middle - half,
+            "high": middle + half,
+        }
+    )
+
+
+def calibration_line(table: ScoreTable) -> tuple[float, float]:
+    """Intercept and slope of the regression of the outcome on the logit of the probability; ideal is (0, 1).
+
+    A slope below 1 says that the probabilities are too extreme. Raises ``ValueError`` when a probability is
+    not between 0 and 1 or all are equal.
+    """
+    if table.risk.min() < 0 or table.risk.max() > 1 or len(table.risk) < 2:
+        raise ValueError("risk: calibration needs at least two different probabilities from 0 to 1")
+    p = np.clip(table.risk, 1e-15, 1 - 1e-15)
+    x = np.column_stack([np.ones(len(p)), np.log(p / (1 - p))])
+    beta, weight = np.array([0.0, 1.0]), table.good + table.bad
+    for _ in range(100):
+        risk = 1 / (1 + np.exp(-np.clip(x @ beta, -500, 500)))
+        hessian = (x * (weight * risk * (1 - risk))[:, None]).T @ x
+        step = np.linalg.pinv(hessian) @ (x.T @ (table.bad - weight * risk))
+        beta = beta + np.clip(step, -1, 1)
+        if np.abs(step).max() < 1e-10:
+            break
+    return float(beta[0]), float(beta[1])
+
+
+def gains_table(table: ScoreTable, *, parts: int = 10) -> pd.DataFrame:
+    """From the riskiest part down: part, count, bads, bad_rate, share_of_bads (cumulative), lift (cumulative)."""
+    place = parts - 1 - _part_of(table, parts)
+    weight = table.good + table.bad
+    count, bads = np.bincount(place, weight, parts), np.bincount(place, table.bad, parts)
+    filled = count > 0
+    count, bads = count[filled], bads[filled]
+    captured = np.cumsum(bads) / bads.sum()
+    return pd.DataFrame(
+        {
+            "part": np.flatnonzero(filled) + 1,
+            "count": count,
+            "bads": bads,
+            "bad_rate": bads / count,
+            "share_of_bads": captured,
+            "lift": captured / (np.cumsum(count) / count.sum()),
+        }
+    )
+
+
+def psi(expected: Sequence[float] | Floats, actual: Sequence[float] | Floats) -> float:
+    """Population stability index of two distributions of counts over the same cells, in the same order.
+
+    A cell that is empty on one side gets 0.5 there; one empty on both is nothing. Below 0.1 is commonly read
+    as stable, above 0.25 as shifted. Raises ``ValueError`` for unequal lengths or an empty side.
+    """
+    left, right = np.asarray(expected, np.float64), np.asarray(actual, np.float64)
+    if left.shape != right.shape or left.sum() <= 0 or right.sum() <= 0:
+        raise ValueError("expected, actual: give counts of the same cells, not all zero")
+    used = (left > 0) | (right > 0)
+    a, b = (np.maximum(x[used], 0.5) / x.sum() for x in (left, right))
+    return float(np.sum((b - a) * np.log(b / a)))
+
+
+def measures(table: ScoreTable) -> dict[str, float]:
+    """AUC, KS, Gini, Brier, bad rate and rows at one look."""
+    return {
+        "auc": auc(table),
+        "ks": ks(table),
+        "gini": gini(table),
+        "brier": brier(table),
+        "bad_rate": table.bad_rate,
+        "n": table.rows,
+    }
