@@ -145,17 +145,14 @@ def _stacked_state(state: DataFrame, keys: list[str], clock: _Clock, number: int
         order.append(quoted(clock.sequence).alias("sequence"))
     if clock.known_ts:
         order.append(instant(clock.known_ts).alias("known_ts"))
-    if clock.valid_to:
-        payload_to = [instant(clock.valid_to).alias("valid_to")]
-    else:
-        payload_to = []
+    ends = [instant(clock.valid_to).alias("valid_to")] if clock.valid_to else []
     row = [quoted(name).alias(f"c{i}") for i, name in enumerate(state.columns) if name not in keys]
     return state.where(usable).select(
         *_keys(state, keys),
         F.lit(0).cast("bigint").alias(_SHARD),
         (F.greatest(*times) if len(times) > 1 else times[0]).alias(_TIME),
         # ``valid_to`` stands behind the whole row, so it never settles a tie by itself.
-        F.struct(*order, *row, *payload_to).alias(f"state{number}"),
+        F.struct(*order, *row, *ends).alias(f"state{number}"),
     )
 
 

@@ -1,4 +1,4 @@
-"""What a feature call accepts: DataFrames with the named columns, keys of one type, instants that are dates or times."""
+"""What a feature call accepts: frames with the named columns, keys of one type, times that are dates or timestamps."""
 
 from __future__ import annotations
 

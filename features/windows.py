@@ -99,8 +99,13 @@ def aggregate_windows(
     measures: Sequence[Measure],
     known_ts: str | None = None,
     event_id: str | Sequence[str] | None = None,
+    onto: DataFrame | None = None,
 ) -> DataFrame:
-    """``windowed_aggregates`` with measures listed one by one, each with a window and name of its own."""
+    """``windowed_aggregates`` with measures listed one by one, each with a window and name of its own.
+
+    ``onto`` holds the spine's rows with columns added by earlier passes; the answers are put there. So
+    a chain of passes reads the spine once a pass more, and never computes an earlier pass twice.
+    """
     keys = key_list(key)
     ids = [] if event_id is None else key_list(event_id, "event_id")
     _check(spine, events, keys, at, event_ts, known_ts, ids, measures)
@@ -114,7 +119,9 @@ def aggregate_windows(
     met = points.join(bucketed, on=[*names, "bucket"], how="inner").where(_in_time(width, known_ts, ids))
     kinds = {name: events.schema[name].dataType for name in columns}
     answers = _aggregated(met, names, measures, columns, kinds)
-    return _onto_spine(spine, answers, keys, at, measures)
+    onto = spine if onto is None else onto
+    check_new_names(onto, [measure.name for measure in measures])
+    return _onto_spine(onto, answers, keys, at, measures)
 
 
 def _agg_items(aggs: Mapping[str, Sequence[str]]) -> list[tuple[str, list[str]]]:
@@ -163,7 +170,6 @@ def _check(
         raise FeatureError("aggs: at least one column and aggregate is expected")
     for measure in measures:
         _check_measure(events, measure)
-    check_new_names(spine, [measure.name for measure in measures])
 
 
 def _check_measure(events: DataFrame, measure: Measure) -> None:

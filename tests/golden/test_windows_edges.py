@@ -139,7 +139,8 @@ def test_windows_last_settles_ties_by_known_then_value(spark):
 
 def test_windows_distinct_counts_nan_and_the_two_zeros_once(spark):
     events = spark.sql(
-        "SELECT 1L AS id, TIMESTAMP'2020-01-09' AS ts, explode(array(0.0D, -0.0D, double('NaN'), double('NaN'), null)) AS x"
+        """SELECT 1L AS id, TIMESTAMP'2020-01-09' AS ts,
+           explode(array(0.0D, -0.0D, double('NaN'), double('NaN'), null)) AS x"""
     )
     found = windowed_aggregates(
         _at(spark, "2020-01-10"), events, key="id", at="at", event_ts="ts", days=[7], aggs={"x": ["distinct", "count"]}

@@ -1,4 +1,4 @@
-"""Random spines and events against brute force in plain Python; hundreds of cases in one job by a case id in the key."""
+"""Random spines and events against brute force in plain Python, hundreds of cases in one job."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The physical plans: how often each table is scanned and shuffled, whatever the number of tables, windows and aggregates."""
+"""How often each table is scanned and shuffled, whatever the number of tables, windows and aggregates."""
 
 from __future__ import annotations
 

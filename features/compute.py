@@ -1,0 +1,167 @@
+"""From views and tables to feature columns: views of one table and one set of clocks share one pass."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+
+from pyspark.sql import DataFrame
+from pyspark.sql import functions as F
+
+from strata.features.asof import point_in_time_join
+from strata.features.definitions import Feature, FeatureView
+from strata.features.inputs import FeatureError, check_column, check_frame, check_instant, quoted
+from strata.features.windows import Measure, aggregate_windows
+
+
+@dataclass(frozen=True)
+class Pass:
+    """Features that one scan of one table serves: all windowed, or all state, with their views' clocks."""
+
+    view: FeatureView
+    features: tuple[Feature, ...]
+
+    @property
+    def is_windowed(self) -> bool:
+        """Whether it aggregates events; otherwise it looks up states."""
+        return self.view.event_ts is not None
+
+    @property
+    def longest(self) -> int:
+        """Length of its longest window in days, 0 for states."""
+        return max((feature.days or 0 for feature in self.features), default=0)
+
+    @property
+    def shuffles(self) -> int:
+        """Exchanges of its plan before Spark turns small ones into broadcasts (see ``windowed_aggregates``)."""
+        if not self.is_windowed:
+            return 1
+        return 6 if self.view.event_id else 5
+
+    def __str__(self) -> str:
+        """One line: table, clocks, number of features, scans and shuffles."""
+        clocks = ", ".join(name for name in (self.view.event_ts, self.view.valid_from, self.view.known_ts) if name)
+        if self.is_windowed:
+            what = f"windows up to {self.longest} days, scans: {self.view.source} 1, spine 2"
+        else:
+            what = f"last state, scans: {self.view.source} 1"
+        return f"{self.view.source} ({clocks}): {len(self.features)} values, {what}, shuffles {self.shuffles}"
+
+
+def compute(view: FeatureView, spine: DataFrame, source: DataFrame, *, at: str = "at") -> DataFrame:
+    """Compute every offered feature of one view: the spine's rows and columns, then the features.
+
+    ``spine`` has the entity's key columns and ``at`` (date or timestamp); ``source`` is the view's
+    table, whole. One pass (its plan stands at ``windowed_aggregates`` or ``point_in_time_join``).
+    Raises ``FeatureError`` or ``FeatureTypeError`` naming the argument and column.
+    """
+    return compute_features(list(view.features), [view], spine, {view.source: source}, at=at)
+
+
+def compute_features(
+    features: Sequence[Feature],
+    views: Sequence[FeatureView],
+    spine: DataFrame,
+    sources: Mapping[str, DataFrame],
+    *,
+    at: str = "at",
+) -> DataFrame:
+    """Compute ``features`` of any of ``views``: the spine's rows and columns, then the features in order.
+
+    ``sources`` has each view's table by name. Views with the same table, clocks, entity and prepare
+    function share one pass; a pass more scans the spine again, but nothing is computed twice.
+    """
+    check_frame("spine", spine)
+    check_instant("at", spine, "spine", at)
+    passes, later = plan_passes(features, views)
+    rows = spine
+    for step in passes:
+        source = _prepared(step.view, sources)
+        rows = _windows(step, rows, spine, source, at) if step.is_windowed else _states(step, rows, source, at)
+    rows = _derive(rows, later, at)
+    return rows.select(*(quoted(name) for name in spine.columns), *(quoted(f.name) for f in features))
+
+
+def plan_passes(features: Sequence[Feature], views: Sequence[FeatureView]) -> tuple[list[Pass], list[Feature]]:
+    """The passes over tables that ``features`` take, windows first, and the derived features, inputs first."""
+    by_name = {view.name: view for view in views}
+    grouped: dict[tuple[object, ...], tuple[FeatureView, dict[str, Feature]]] = {}
+    later: dict[str, Feature] = {}
+    for feature in features:
+        view = by_name[feature.view]
+        for needed in view.needed([feature.name]):
+            if needed.kind == "derived":
+                later[needed.name] = needed
+            else:
+                grouped.setdefault(_pass_key(view), (view, {}))[1][needed.name] = needed
+    passes = [Pass(view, tuple(members.values())) for view, members in grouped.values()]
+    return sorted(passes, key=lambda step: not step.is_windowed), list(later.values())
+
+
+def _pass_key(view: FeatureView) -> tuple[object, ...]:
+    clocks = (view.event_ts, view.valid_from, view.known_ts, view.event_id, view.valid_to, view.sequence)
+    return (view.source, view.entity.keys, view.prepare, *clocks)
+
+
+def _prepared(view: FeatureView, sources: Mapping[str, DataFrame]) -> DataFrame:
+    if view.source not in sources:
+        raise FeatureError(f"view {view.name}: its table {view.source} was not given")
+    prepare: Callable[[DataFrame], DataFrame] | None = view.prepare
+    source = sources[view.source]
+    return source if prepare is None else prepare(source)
+
+
+def _with_measures(source: DataFrame, features: Sequence[Feature]) -> tuple[DataFrame, dict[str, str]]:
+    """The source with one column for each different measure, and their names."""
+    texts = list(dict.fromkeys(feature.measure for feature in features))
+    names = {text: f"measure {number}" for number, text in enumerate(texts)}
+    return source.select("*", *(F.expr(text).alias(name) for text, name in names.items())), names
+
+
+def _windows(step: Pass, rows: DataFrame, spine: DataFrame, source: DataFrame, at: str) -> DataFrame:
+    view = step.view
+    events, names = _with_measures(source, step.features)
+    measures = [Measure(f.name, names[f.measure], f.agg or "", f.days or 0) for f in step.features]
+    return aggregate_windows(
+        spine,
+        events,
+        key=list(view.entity.keys),
+        at=at,
+        event_ts=view.event_ts or "",
+        known_ts=view.known_ts,
+        event_id=view.event_id,
+        measures=measures,
+        onto=rows,
+    )
+
+
+def _states(step: Pass, rows: DataFrame, source: DataFrame, at: str) -> DataFrame:
+    view = step.view
+    states, names = _with_measures(source, step.features)
+    looked_up = point_in_time_join(
+        rows,
+        {"state": states},
+        key=list(view.entity.keys),
+        at=at,
+        valid_from=view.valid_from or "",
+        known_ts=view.known_ts,
+        valid_to=view.valid_to,
+        sequence=view.sequence,
+    )
+    return looked_up.select(
+        *(quoted(name) for name in rows.columns),
+        *(quoted(f"state__{names[feature.measure]}").alias(feature.name) for feature in step.features),
+    )
+
+
+def _derive(rows: DataFrame, later: Sequence[Feature], at: str) -> DataFrame:
+    """Add derived features layer by layer, so that a hundred of them make a few projections and not a hundred."""
+    check_column("at", rows, "spine", at)
+    waiting = list(later)
+    while waiting:
+        blocked = {feature.name for feature in waiting}
+        ready = [feature for feature in waiting if not blocked & set(feature.inputs)]
+        moment = f"CAST(`{at}` AS timestamp)"
+        rows = rows.select("*", *(F.expr(f.measure.replace(":at", moment)).alias(f.name) for f in ready))
+        waiting = [feature for feature in waiting if feature not in ready]
+    return rows

@@ -1,0 +1,319 @@
+"""Feature views as values: what is computed from which table, under which clocks, for whom and for which purposes."""
+
+from __future__ import annotations
+
+import hashlib
+import inspect
+import json
+import re
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import Any
+
+from pyspark.sql import DataFrame
+
+from strata.conf.contracts import Personal
+from strata.features.inputs import FeatureError
+from strata.features.windows import AGGREGATES
+
+_NAME = re.compile(r"[a-z][a-z0-9_]*")
+_WORD = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
+_RANK = {Personal.NONE: 0, Personal.QUASI: 1, Personal.DIRECT: 2}
+
+
+@dataclass(frozen=True)
+class Entity:
+    """Whom features describe: its key columns and the table, with clocks, that says who exists when."""
+
+    name: str
+    keys: tuple[str, ...]
+    source: str
+    event_ts: str
+    known_ts: str | None = None
+
+
+@dataclass(frozen=True)
+class Windowed:
+    """Aggregates of one measure over windows; made by ``windowed``."""
+
+    measure: str
+    aggs: tuple[str, ...]
+    days: tuple[int, ...]
+    label: str
+    unit: str
+    where: str | None
+    by: tuple[str, tuple[str, ...]] | None
+    intermediate: bool
+    personal: Personal | None
+    description: str
+
+
+@dataclass(frozen=True)
+class StateValue:
+    """A value of the state row that held as of the spine's time; made by ``state``."""
+
+    measure: str
+    label: str
+    unit: str
+    intermediate: bool
+    personal: Personal | None
+    description: str
+
+
+@dataclass(frozen=True)
+class Derived:
+    """A SQL expression over other features of the view; made by ``derived``."""
+
+    name: str
+    sql: str
+    unit: str
+    intermediate: bool
+    description: str
+
+
+@dataclass(frozen=True)
+class Feature:
+    """One named feature of a view, as compiled from its items.
+
+    ``measure`` is SQL over the source's columns (null where the feature's filter does not hold), or,
+    for a derived feature, SQL over ``inputs``. ``agg`` and ``days`` are set for windowed ones alone.
+    """
+
+    name: str
+    view: str
+    kind: str
+    measure: str
+    agg: str | None
+    days: int | None
+    unit: str
+    description: str
+    personal: Personal
+    purposes: frozenset[str]
+    intermediate: bool
+    inputs: tuple[str, ...] = ()
+
+
+def windowed(
+    measure: str,
+    *,
+    aggs: Sequence[str],
+    days: Sequence[int],
+    unit: str = "",
+    where: str | None = None,
+    by: tuple[str, Sequence[str]] | None = None,
+    label: str | None = None,
+    intermediate: bool = False,
+    personal: Personal | None = None,
+    description: str = "",
+) -> Windowed:
+    """Aggregate ``measure`` (a column, or SQL over columns) over the ``days`` before the spine's time.
+
+    ``where`` is a SQL filter. ``by=("purpose", ("household", "pension"))`` makes one feature for each
+    listed value. Names are ``<view>_<label>[_<value>]_<agg>_<d>d[_<unit>]``; counts get ``cnt``.
+    ``intermediate`` features can be used by derived ones and are not offered to models.
+    Raises ``FeatureError`` on an unknown aggregate, a bad window or a missing label.
+    """
+    label = label or measure
+    _check_name("label", label)
+    unknown = [agg for agg in aggs if agg not in AGGREGATES]
+    if unknown or not aggs:
+        raise FeatureError(f"aggs: {unknown or 'nothing'} is no aggregate; there are: {', '.join(AGGREGATES)}")
+    if not days or any(isinstance(d, bool) or not isinstance(d, int) or d < 1 for d in days):
+        raise FeatureError(f"days: whole numbers from 1 are expected, not {list(days)}")
+    listed = None if by is None else (by[0], tuple(by[1]))
+    return Windowed(measure, tuple(aggs), tuple(days), label, unit, where, listed, intermediate, personal, description)
+
+
+def state(
+    measure: str,
+    *,
+    label: str | None = None,
+    unit: str = "",
+    intermediate: bool = False,
+    personal: Personal | None = None,
+    description: str = "",
+) -> StateValue:
+    """Take ``measure`` (a column, or SQL over columns) of the state row as of the spine's time.
+
+    The name is ``<view>_<label>[_<unit>]``. Raises ``FeatureError`` on a missing label.
+    """
+    label = label or measure
+    _check_name("label", label)
+    return StateValue(measure, label, unit, intermediate, personal, description)
+
+
+def derived(name: str, sql: str, *, unit: str = "", intermediate: bool = False, description: str = "") -> Derived:
+    """Compute SQL over other features of the same view; ``:at`` stands for the spine's time.
+
+    The name is ``<view>_<name>[_<unit>]``. Personal class and purposes are inherited from the inputs.
+    """
+    _check_name("name", name)
+    return Derived(name, sql, unit, intermediate, description)
+
+
+@dataclass(frozen=True)
+class FeatureView:
+    """A subject's features over one source table.
+
+    An event view gives ``event_ts`` (events before the spine's time, in windows); a state view gives
+    ``valid_from`` (the last state as of it). ``known_ts`` is when a row could first be used;
+    ``event_id`` tells versions of one event apart. ``where`` filters the source's rows; ``prepare``
+    is at most one small DataFrame to DataFrame function on the source (it may add columns, never
+    look at other rows' times). Raises ``FeatureError`` when the definition contradicts itself.
+    """
+
+    name: str
+    version: int
+    entity: Entity
+    source: str
+    items: tuple[Windowed | StateValue | Derived, ...]
+    description: str
+    owner: str
+    purposes: tuple[str, ...]
+    event_ts: str | None = None
+    valid_from: str | None = None
+    known_ts: str | None = None
+    event_id: str | None = None
+    valid_to: str | None = None
+    sequence: str | None = None
+    where: str | None = None
+    prepare: Callable[[DataFrame], DataFrame] | None = None
+    personal: Personal = Personal.NONE
+    # The compiled features by name, made from the fields above.
+    _compiled: dict[str, Feature] = field(init=False, repr=False, compare=False, default_factory=dict)
+
+    def __post_init__(self) -> None:
+        _check_name("name", self.name)
+        if (self.event_ts is None) == (self.valid_from is None):
+            raise FeatureError(f"view {self.name}: give event_ts for events, or valid_from for states")
+        if self.event_id and not self.known_ts:
+            raise FeatureError(f"view {self.name}: event_id needs known_ts")
+        if not self.purposes:
+            raise FeatureError(f"view {self.name}: purposes: at least one is expected")
+        for item in self.items:
+            for feature in self._compile(item):
+                if feature.name in self._compiled:
+                    raise FeatureError(f"view {self.name}: feature {feature.name} is defined twice")
+                self._compiled[feature.name] = feature
+
+    @property
+    def features(self) -> tuple[Feature, ...]:
+        """What the view offers, in order, without intermediate features."""
+        return tuple(feature for feature in self._compiled.values() if not feature.intermediate)
+
+    @property
+    def all_features(self) -> Mapping[str, Feature]:
+        """Every feature by name, intermediate ones included."""
+        return self._compiled
+
+    @cached_property
+    def definition_hash(self) -> str:
+        """A short hash of everything that decides the values: not of descriptions, owner or purposes."""
+        parts: dict[str, Any] = {name: getattr(self, name) for name in ("name", "version", "source", "where", *_CLOCKS)}
+        parts["entity"] = [self.entity.name, *self.entity.keys]
+        parts["prepare"] = None if self.prepare is None else _source_of(self.prepare, self.name)
+        parts["features"] = [[f.name, f.kind, f.measure, f.agg, f.days] for f in self._compiled.values()]
+        return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()[:16]
+
+    def needed(self, names: Sequence[str]) -> list[Feature]:
+        """The named features and all that they are derived from, inputs first."""
+        order: dict[str, Feature] = {}
+
+        def visit(name: str) -> None:
+            for source in self._compiled[name].inputs:
+                visit(source)
+            order[name] = self._compiled[name]
+
+        for name in names:
+            if name not in self._compiled:
+                raise FeatureError(f"features: view {self.name} has no feature {name!r}")
+            visit(name)
+        return list(order.values())
+
+    def _compile(self, item: Windowed | StateValue | Derived) -> list[Feature]:
+        if isinstance(item, Derived):
+            return [self._compile_derived(item)]
+        if isinstance(item, StateValue) != (self.valid_from is not None):
+            raise FeatureError(f"view {self.name}: windowed features need event_ts, state features valid_from")
+        if isinstance(item, StateValue):
+            name = "_".join(part for part in (self.name, item.label, item.unit) if part)
+            return [self._feature(item, name, "state", _case([self.where], item.measure), item.unit)]
+        values: Sequence[str | None] = item.by[1] if item.by else [None]
+        return [
+            self._windowed(item, value, agg, length) for value in values for agg in item.aggs for length in item.days
+        ]
+
+    def _windowed(self, item: Windowed, value: str | None, agg: str, length: int) -> Feature:
+        unit = "cnt" if agg in ("count", "distinct") else item.unit
+        parts = (self.name, item.label, value, agg, f"{length}d", unit)
+        equal = None if item.by is None or value is None else f"{item.by[0]} = '{value}'"
+        measure = _case([self.where, item.where, equal], item.measure)
+        return self._feature(item, "_".join(part for part in parts if part), "windowed", measure, unit, agg, length)
+
+    def _feature(
+        self,
+        item: Windowed | StateValue,
+        name: str,
+        kind: str,
+        measure: str,
+        unit: str,
+        agg: str | None = None,
+        days: int | None = None,
+    ) -> Feature:
+        span = f" over {days} days" if days else ""
+        return Feature(
+            name=name,
+            view=self.name,
+            kind=kind,
+            measure=measure,
+            agg=agg,
+            days=days,
+            unit=unit,
+            description=f"{item.description or item.measure}: {agg or 'value'}{span}",
+            personal=item.personal or self.personal,
+            purposes=frozenset(self.purposes),
+            intermediate=item.intermediate,
+        )
+
+    def _compile_derived(self, item: Derived) -> Feature:
+        name = "_".join(part for part in (self.name, item.name, item.unit) if part)
+        words = dict.fromkeys(_WORD.findall(item.sql))
+        inputs = tuple(word for word in words if word in self._compiled)
+        if not inputs:
+            raise FeatureError(f"view {self.name}: derived {name} uses no feature that stands before it")
+        personal = max((self._compiled[source].personal for source in inputs), key=_RANK.__getitem__)
+        return Feature(
+            name=name,
+            view=self.name,
+            kind="derived",
+            measure=item.sql,
+            agg=None,
+            days=None,
+            unit=item.unit,
+            description=item.description or item.sql,
+            personal=personal,
+            purposes=frozenset(self.purposes),
+            intermediate=item.intermediate,
+            inputs=inputs,
+        )
+
+
+_CLOCKS = ("event_ts", "valid_from", "known_ts", "event_id", "valid_to", "sequence")
+
+
+def _case(filters: Sequence[str | None], measure: str) -> str:
+    holds = " AND ".join(f"({condition})" for condition in filters if condition)
+    return f"CASE WHEN {holds} THEN {measure} END" if holds else measure
+
+
+def _check_name(argument: str, name: str) -> None:
+    if not _NAME.fullmatch(name):
+        raise FeatureError(f"{argument}: {name!r} is no feature name; use small letters, digits and underscores")
+
+
+def _source_of(function: Callable[..., Any], view: str) -> str:
+    try:
+        return inspect.getsource(function)
+    except (OSError, TypeError):
+        raise FeatureError(f"view {view}: prepare has no source to hash; define it in a file") from None
