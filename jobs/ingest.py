@@ -11,15 +11,15 @@ from strata.jobs.sources.berka import SOURCE, write_coverage
 
 def body(context: Context) -> None:
     """Land, judge, quarantine, gate; then silver, coverage and the accounts."""
-    flow.arrive(context, SOURCE)
-    rows = flow.judge(context, SOURCE)
+    landed = flow.arrive(context, SOURCE)
+    rows = flow.judge(context, SOURCE, landed)
     try:
         files = flow.account(context, rows)
         flow.quarantine(context, rows, files)
         flow.gate(context, files)
         flow.publish(context, rows)
         write_coverage(context, rows["transaction"], files)
-        flow.prove(context, SOURCE, files)
+        flow.prove(context, landed, files)
     finally:
         for part in rows.values():
             part.unpersist()

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import reduce
 from hashlib import sha256
 from pathlib import Path
+from typing import TypeVar
 
 from pyspark.sql import DataFrame, Row
 from pyspark.sql import functions as F
@@ -23,6 +25,10 @@ from strata.jobs.sources.mapping import TableMapping
 EMBEDDED, LANDED = "embedded", "landing"
 # Where the key may be made at the first run: a person's own machine and tests, never a cluster.
 OWN_MACHINE = ("local", "test")
+FILE = ("_source", "_origin", "_sha256")
+AT_ONCE = 4
+T = TypeVar("T")
+R = TypeVar("R")
 
 
 @dataclass(frozen=True)
@@ -61,8 +67,8 @@ def fingerprint(source: Source, settings: Settings) -> str:
     return sha256("".join(f"{file.name}{file.sha256}" for file in files).encode()).hexdigest()
 
 
-def arrive(context: Context, source: Source) -> None:
-    """Find the files, check all headers, then land what bronze doesn't have."""
+def arrive(context: Context, source: Source) -> list[Row]:
+    """Find the files, check all headers, land what bronze doesn't have; returns all files that bronze has."""
     with context.progress.step("find files and check headers") as step:
         files = found(source, context.settings)
         missing = [kind for kind in source.kinds if not any(file.kind == kind for file in files)]
@@ -72,27 +78,41 @@ def arrive(context: Context, source: Source) -> None:
             check_header(file)
         step.says(f"{len(files)} files")
     with context.progress.step("land in bronze") as step:
-        fresh = sum(land(context, kind, [file for file in files if file.kind == kind]) for kind in source.kinds)
+        fresh = sum(at_once(lambda kind: land(context, kind, [f for f in files if f.kind == kind]), source.kinds))
         step.says(f"{fresh} new, {len(files) - fresh} already landed")
+        return landed(context, source)
 
 
-def judge(context: Context, source: Source) -> dict[str, DataFrame]:
+def at_once(work: Callable[[T], R], items: Iterable[T]) -> list[R]:
+    """Do ``work`` on several items at a time: a Delta commit is mostly waiting. The first failure is raised."""
+    with ThreadPoolExecutor(AT_ONCE) as pool:
+        return list(pool.map(work, items))
+
+
+def landed(context: Context, source: Source) -> list[Row]:
+    """The files in bronze with their rows, a row a file: one scan of a few columns of each bronze table."""
+    parts = [
+        context.lake.read(f"bronze_{kind}").groupBy(*FILE).agg(F.count("*").alias("rows_in")) for kind in source.kinds
+    ]
+    return reduce(DataFrame.unionByName, parts).collect()
+
+
+def judge(context: Context, source: Source, files: Sequence[Row]) -> dict[str, DataFrame]:
     """Every bronze row judged, by silver table, cached: each is used for accounts, quarantine and silver."""
+    gone = _replaced_hashes(source, files)
     key = load_key(context.settings.token_key_file, make=context.settings.env in OWN_MACHINE)
     token = tokeniser(context.spark, key)
     rows: dict[str, DataFrame] = {}
     known: dict[str, DataFrame] = {}
     for mapping in source.mappings:
         bronze = context.lake.read(mapping.bronze)
-        gone = _replaced_hashes(source, bronze)
         rows[mapping.table] = cleaning.judged(mapping, bronze, known, replaced=gone, token=token).persist()
         known[mapping.table] = cleaning.accepted(rows[mapping.table], mapping.table)
     return rows
 
 
-def _replaced_hashes(source: Source, bronze: DataFrame) -> Collection[str]:
-    """Hashes of embedded files that a landed file has replaced; what is collected is a row a file."""
-    files = bronze.select("_source", "_origin", "_sha256").distinct().collect()
+def _replaced_hashes(source: Source, files: Sequence[Row]) -> list[str]:
+    """Hashes of embedded files that a landed file has replaced."""
     gone = _replaced(source, (stem(file._source) for file in files if file._origin == LANDED))
     return [file._sha256 for file in files if file._origin == EMBEDDED and stem(file._source) in gone]
 
@@ -133,29 +153,23 @@ def gate(context: Context, files: Sequence[Row]) -> None:
 
 def publish(context: Context, rows: Mapping[str, DataFrame]) -> None:
     """Replace each silver table by its accepted rows."""
-    for name, part in rows.items():
-        with context.progress.step(f"silver {name}") as step:
-            written = context.lake.replace(name, cleaning.accepted(part, name))
-            step.says(f"{written.rows:,} rows")
+    with context.progress.step("silver") as step:
+
+        def write(name: str) -> None:
+            written = context.lake.replace(name, cleaning.accepted(rows[name], name))
+            step.says(f"{name} {written.rows:,}")
+
+        at_once(write, rows)
 
 
-def prove(context: Context, source: Source, files: Sequence[Row]) -> None:
+def prove(context: Context, landed_files: Sequence[Row], files: Sequence[Row]) -> None:
     """Write the accounts. Rows in are counted in bronze, on another way than the rest: the CHECK compares."""
+    rows_in = {file._sha256: file.rows_in for file in landed_files}
+    values = [
+        (f._source, f.table_name, f._sha256, rows_in[f._sha256])
+        + (f.rows_out, f.rows_quarantined, f.rows_duplicate, f._ingest_id)
+        for f in files
+    ]
     with context.progress.step("accounts") as step:
-        counts = [
-            context.lake.read(mapping.bronze)
-            .groupBy("_sha256")
-            .agg(F.count("*").alias("rows_in"))
-            .withColumn("table_name", F.lit(mapping.table))
-            for mapping in source.mappings
-        ]
-        schema = "source_file string, table_name string, content_sha256 string, rows_out long, rows_quarantined long, "
-        values = [
-            (f._source, f.table_name, f._sha256, f.rows_out, f.rows_quarantined, f.rows_duplicate, f._ingest_id)
-            for f in files
-        ]
-        judged = context.spark.createDataFrame(values, schema + "rows_duplicate long, _ingest_id string")
-        arrived = reduce(DataFrame.unionByName, counts).withColumnRenamed("_sha256", "content_sha256")
-        proved = arrived.join(F.broadcast(judged), on=["content_sha256", "table_name"], how="full")
-        written = context.lake.replace("ops_ingest", proved.select(*contract_of("ops_ingest").names))
-        step.says(f"{written.rows} files accounted for: in = out + quarantined + duplicate")
+        context.lake.replace("ops_ingest", context.spark.createDataFrame(values, contract_of("ops_ingest").schema_ddl))
+        step.says(f"{len(values)} files and tables: rows in = out + quarantined + duplicate")

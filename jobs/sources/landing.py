@@ -150,13 +150,6 @@ def fields(kind: str, delivered: DataFrame) -> DataFrame:
     """
     names = header(kind)
     schema = ", ".join(f"`{name}` STRING" for name in (*names, "_broken"))
-    options = {
-        "sep": SEPARATOR,
-        "quote": '"',
-        "escape": '"',
-        "mode": "PERMISSIVE",
-        "columnNameOfCorruptRecord": "_broken",
-    }
     rows = delivered.where((F.col("_row") > 1) & (F.trim("_value") != ""))
     parsed = rows.withColumn("raw", F.from_csv("_value", schema, DIALECT))
     return parsed.select(
