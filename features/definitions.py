@@ -122,6 +122,8 @@ def windowed(
     if not days or any(isinstance(d, bool) or not isinstance(d, int) or d < 1 for d in days):
         raise FeatureError(f"days: whole numbers from 1 are expected, not {list(days)}")
     listed = None if by is None else (by[0], tuple(by[1]))
+    for value in listed[1] if listed else ():
+        _check_name("by", value)
     return Windowed(measure, tuple(aggs), tuple(days), label, unit, where, listed, intermediate, personal, description)
 
 

@@ -24,7 +24,7 @@ from strata.features import (
     windowed,
 )
 from strata.features.compute import plan_passes
-from strata.features.views import ACCOUNT, berka_views, spending, tenure
+from strata.features.views import ACCOUNT, berka_views, tenure
 
 PRAGUE = ZoneInfo("Europe/Prague")
 T = datetime(1994, 3, 31, tzinfo=PRAGUE)
@@ -252,6 +252,7 @@ def test_features_are_found_and_described(spark, bank):
     [
         (lambda: windowed("amount", aggs=["median"], days=[1]), "aggs: .*median"),
         (lambda: windowed("amount", aggs=["sum"], days=[0]), "days: whole numbers"),
+        (lambda: windowed("amount", aggs=["sum"], days=[1], by=("channel", ["it's"])), "by: .* is no feature name"),
         (lambda: windowed("amount * 2", aggs=["sum"], days=[1]), "label: 'amount \\* 2' is no feature name"),
         (lambda: replace(_view(), event_ts=None), "view money: give event_ts"),
         (lambda: replace(_view(), purposes=()), "view money: purposes"),
@@ -288,7 +289,7 @@ def test_features_of_all_views_ignore_whatever_comes_after(spark, bank):
 
     def leaky(spine, tables):
         known = tables["transaction"].groupBy("account_id").agg(F.sum("amount").alias("all_amt"))
-        return compute(spending, spine, tables["transaction"]).join(known, on="account_id", how="left")
+        return compute(tenure, spine, tables["account"]).join(known, on="account_id", how="left")
 
     caught = leakage_check(leaky, spine, bank, clocks, moment=T, row_id="row")
     assert set(caught.changed) == {"all_amt"}
