@@ -12,6 +12,7 @@ from pyspark.sql import functions as F
 
 from strata.conf.contracts import Table
 from strata.conf.tables import table as contract_of
+from strata.jobs.runtime.delta_log import latest_version, rows_written
 from strata.jobs.runtime.errors import InputError
 
 
@@ -48,13 +49,11 @@ class Lake:
 
     def exists(self, name: str) -> bool:
         """Whether the table has been created."""
-        return bool(DeltaTable.isDeltaTable(self.spark, self.path(name)))
+        return self.version(name) is not None
 
     def version(self, name: str) -> int | None:
-        """The newest version, ``None`` when there is no table. Reads only the log."""
-        if not self.exists(name):
-            return None
-        return int(DeltaTable.forPath(self.spark, self.path(name)).history(1).select("version").head()[0])
+        """The newest version, ``None`` when there is no table."""
+        return latest_version(self.spark, self.path(name))
 
     def read(self, name: str, version: int | None = None) -> DataFrame:
         """The table at ``version``, else at the version this run has pinned; raises ``InputError`` when missing."""
@@ -74,22 +73,27 @@ class Lake:
         return self.inputs[name]
 
     def ensure(self, name: str) -> Table:
-        """Create the table from its contract where it is missing; safe to call again after a kill."""
+        """Create the table from its contract where it is missing; safe to call again after a kill.
+
+        The CHECK is always the second commit, so a table at version 0 is one whose creation was cut short.
+        """
         contract, path = contract_of(name), self.path(name)
-        if not self.exists(name):
-            builder = DeltaTable.createIfNotExists(self.spark).location(path).comment(contract.description)
-            for column in contract.columns:
-                builder = builder.addColumn(
-                    column.name, column.type, nullable=column.nullable, comment=column.description
-                )
-            for key, value in contract.properties.items():
-                builder = builder.property(key, value)
-            if contract.snapshot_by:
-                builder = builder.partitionedBy(contract.snapshot_by)
-            builder.execute()
-        if contract.check_sql and not self._has_check(path):
+        version = self.version(name)
+        if version is None:
+            self._create(contract, path)
+        if contract.check_sql and not version:
             self.spark.sql(f"ALTER TABLE delta.`{path}` ADD CONSTRAINT contract CHECK ({contract.check_sql})")
         return contract
+
+    def _create(self, contract: Table, path: str) -> None:
+        builder = DeltaTable.createIfNotExists(self.spark).location(path).comment(contract.description)
+        for column in contract.columns:
+            builder = builder.addColumn(column.name, column.type, nullable=column.nullable, comment=column.description)
+        for key, value in contract.properties.items():
+            builder = builder.property(key, value)
+        if contract.snapshot_by:
+            builder = builder.partitionedBy(contract.snapshot_by)
+        builder.execute()
 
     def replace(self, name: str, rows: DataFrame, *, snapshot: date | None = None) -> Written:
         """Replace the table, or only its ``snapshot`` slice, in one commit that carries the run id.
@@ -122,13 +126,10 @@ class Lake:
             raise InputError(f"table {contract.name}: columns missing {missing}, not in the contract {unknown}")
         return rows.select(*(F.col(f"`{c.name}`").cast(c.type).alias(c.name) for c in contract.columns))
 
-    def _has_check(self, path: str) -> bool:
-        properties = DeltaTable.forPath(self.spark, path).detail().select("properties").head()[0]
-        return "delta.constraints.contract" in properties
-
     def _note(self, name: str) -> Written:
-        """What the last commit wrote, from the table's history."""
-        commit = DeltaTable.forPath(self.spark, self.path(name)).history(1).select("version", "operationMetrics").head()
-        rows = (commit.operationMetrics or {}).get("numOutputRows")
-        self.outputs[name] = Written(name, int(commit.version), int(rows) if rows is not None else None)
+        """What the last commit wrote, from the table's log."""
+        version = self.version(name)
+        if version is None:
+            raise InputError(f"table {name} has vanished from {self.root} while it was written")
+        self.outputs[name] = Written(name, version, rows_written(self.spark, self.path(name), version))
         return self.outputs[name]
