@@ -20,8 +20,8 @@ def feature_statistics(rows: DataFrame, features: Sequence[str]) -> DataFrame:
     """One row a feature: rows, nulls, null_ratio, distinct (about 2 % off), mean, std, min, max, q01 … q99.
 
     Features are numbers or flags; NaN counts as null. Figures of values are doubles, null without values.
-
-    A set without rows has no answers. Plan: one scan, unpivoted; one shuffle of partial aggregates by feature. Raises ``FeatureError`` or ``FeatureTypeError``.
+    A set without rows has no answers. Plan: one scan, unpivoted; one shuffle of partial aggregates by
+    feature. Raises ``FeatureError`` or ``FeatureTypeError``.
     """
     values = _values(rows, features, "rows")
     # Long rows and one set of aggregates: a sketch a feature side by side would make thousands of buffer columns.
