@@ -24,6 +24,13 @@ class Gates(Frozen):
     quarantine_share: float = Field(0.01, ge=0, le=1)
 
 
+class Validation(Frozen):
+    """Repeated grouped cross-validation of models."""
+
+    folds: int = Field(5, ge=2)
+    repeats: int = Field(4, ge=1)
+
+
 class SparkSettings(Frozen):
     """What a local session is given; on a cluster spark-submit decides."""
 
@@ -47,6 +54,7 @@ class Settings(Frozen):
     seed: int = 20_260_101
     lock_hours: float = Field(6, gt=0)
     gates: Gates = Gates()
+    validation: Validation = Validation()
     spark: SparkSettings = SparkSettings()
 
     @property

@@ -10,15 +10,20 @@ ACCOUNT = col("account_id", "bigint", "the account")
 MONEY = "decimal(18,2)"
 PROBABILITY = rule("probability BETWEEN 0 AND 1", "probability is outside of 0 to 1")
 REASONS = tuple(
-    col(f"reason_{number}", "string", f"feature that cost most against the best attainable, number {number}", nullable=True)
+    col(
+        f"reason_{number}",
+        "string",
+        f"feature that cost most against the best attainable, number {number}",
+        nullable=True,
+    )
     for number in (1, 2, 3)
 )
 
 
-def _gold(name: str, grain: str, description: str, key: tuple[str, ...], columns: tuple[Column, ...], **more: object) -> Table:
-    return Table(
-        name=name, layer=Layer.GOLD, grain=grain, description=description, key=key, columns=columns, **more
-    )  # type: ignore[arg-type]
+def _gold(
+    name: str, grain: str, description: str, key: tuple[str, ...], columns: tuple[Column, ...], **more: object
+) -> Table:
+    return Table(name=name, layer=Layer.GOLD, grain=grain, description=description, key=key, columns=columns, **more)  # type: ignore[arg-type]
 
 
 scores = _gold(
@@ -74,7 +79,13 @@ customer_tier = _gold(
         AS_OF,
         CUSTOMER,
         ACCOUNT,
-        col("value_amt", "double", "what the value tier was ranked by: mean balance of 90 days", unit="CZK", nullable=True),
+        col(
+            "value_amt",
+            "double",
+            "what the value tier was ranked by: mean balance of 90 days",
+            unit="CZK",
+            nullable=True,
+        ),
         col("probability", "double", "what the risk tier was cut by", nullable=True),
         col("value_tier", "string", "high, medium, low or unknown"),
         col("risk_tier", "string", "low, medium, high or unknown"),

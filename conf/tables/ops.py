@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from strata.conf.contracts import Layer, Table, col, rule
 
+QUANTILES = ("q01", "q05", "q25", "q50", "q75", "q95", "q99")
 TABLE_VERSION = "array<struct<name: string, version: bigint, rows: bigint>>"
 
 ops_run = Table(
@@ -47,4 +48,35 @@ ops_ingest = Table(
         col("_ingest_id", "string", "the run that landed the file"),
     ),
     checks=(rule("rows_in = rows_out + rows_quarantined + rows_duplicate", "rows are not accounted for"),),
+)
+
+training_manifest = Table(
+    name="training_manifest",
+    layer=Layer.OPS,
+    grain="one row a training set",
+    description="From what a training set was made: feature and table versions and the spine's hash, to remake it.",
+    key=("training_set",),
+    columns=(
+        col("training_set", "string", "the table that holds it"),
+        col("manifest", "string", "as JSON"),
+        col("run_id", "string", "the run that made it"),
+    ),
+)
+
+feature_statistics = Table(
+    name="feature_statistics",
+    layer=Layer.OPS,
+    grain="one row a feature and day",
+    description="How a day's feature values are spread: nulls, distinct values, quantiles.",
+    key=("as_of_date", "feature"),
+    columns=(
+        col("as_of_date", "date", "the bank day"),
+        col("feature", "string", "the feature"),
+        col("rows", "bigint", "entities"),
+        col("nulls", "bigint", "of which without a value"),
+        col("null_ratio", "double", "share without a value"),
+        col("distinct", "bigint", "different values, about 2 % off"),
+        *(col(name, "double", "of the values", nullable=True) for name in ("mean", "std", "min", "max", *QUANTILES)),
+    ),
+    snapshot_by="as_of_date",
 )

@@ -17,8 +17,8 @@ from pyspark import SparkContext
 from pyspark.sql import SparkSession
 
 from strata.conf.settings import Settings, SettingsError, environments, load_settings
-from strata.conf.tables import table as contract_of
 from strata.jobs.runtime import ledger
+from strata.jobs.runtime.catalog import contract_of
 from strata.jobs.runtime.errors import JobError, UsageError
 from strata.jobs.runtime.install import SetupError
 from strata.jobs.runtime.lock import job_lock

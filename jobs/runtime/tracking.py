@@ -21,17 +21,12 @@ CHAMPION, CHALLENGER = "champion", "challenger"
 
 @dataclass(frozen=True)
 class Registered:
-    """One version of a registered model, with the text of its artefact."""
+    """One version of a registered model: its kind, and the JSON text it is made of."""
 
     name: str
     version: int
-    run_id: str
+    kind: str
     text: str
-
-    @property
-    def label(self) -> str:
-        """How scores name the model that made them."""
-        return f"{self.name}/{self.version}"
 
 
 @dataclass(frozen=True)
@@ -59,24 +54,26 @@ class Tracking:
         with mlflow.start_run(run_name=name, tags={**versions, **tags}) as active:
             yield active.info.run_id
 
-    def register(self, name: str, run_id: str, files: Mapping[str, str], description: str) -> int:
-        """Store ``files`` (name to text) with the run and register them as a new version of ``name``."""
+    def register(self, name: str, run_id: str, kind: str, files: Mapping[str, str], description: str) -> int:
+        """Store ``files`` (name to text, the model itself is ``<kind>.json``) and register them as a new version."""
         with tempfile.TemporaryDirectory() as folder:
             for file, text in files.items():
                 Path(folder, file).write_text(text)
             self.client.log_artifacts(run_id, folder, artifact_path=name)
         self._ensure_model(name, description)
         source = f"{self.client.get_run(run_id).info.artifact_uri}/{name}"
-        return int(self.client.create_model_version(name, source, run_id=run_id, description=description).version)
+        made = self.client.create_model_version(name, source, run_id, tags={"kind": kind}, description=description)
+        return int(made.version)
 
-    def load(self, name: str, alias: str, file: str) -> Registered:
-        """The text of the version that carries ``alias``; raises ``InputError`` when none does."""
+    def load(self, name: str, alias: str) -> Registered:
+        """The version that carries ``alias``; raises ``InputError`` when none does."""
         version = self.version(name, alias)
         if version is None:
             raise InputError(f"no model {name} with alias {alias} in the registry: run `strata train` first")
         found = self.client.get_model_version(name, str(version))
-        path = mlflow.artifacts.download_artifacts(f"{found.source}/{file}", tracking_uri=self.uri)
-        return Registered(name, version, str(found.run_id), Path(path).read_text())
+        kind = found.tags["kind"]
+        path = mlflow.artifacts.download_artifacts(f"{found.source}/{kind}.json", tracking_uri=self.uri)
+        return Registered(name, version, kind, Path(path).read_text())
 
     def version(self, name: str, alias: str) -> int | None:
         """The version that carries ``alias``; ``None`` without one."""

@@ -20,7 +20,7 @@ from pyspark.sql import functions as F
 from pyspark.sql.window import Window
 
 from strata.conf.contracts import Table
-from strata.conf.tables import table as contract_of
+from strata.jobs.runtime.catalog import contract_of
 from strata.jobs.sources.landing import header
 from strata.jobs.sources.mapping import Field, TableMapping, Texts, Token
 

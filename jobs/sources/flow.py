@@ -14,7 +14,7 @@ from pyspark.sql import DataFrame, Row
 from pyspark.sql import functions as F
 
 from strata.conf.settings import Settings
-from strata.conf.tables import table as contract_of
+from strata.jobs.runtime.catalog import contract_of
 from strata.jobs.runtime.errors import GateError, InputError
 from strata.jobs.runtime.run import Context
 from strata.jobs.runtime.tokens import load_key, tokeniser

@@ -18,7 +18,7 @@ from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
 from pyspark.sql.window import Window
 
-from strata.conf.tables import table as contract_of
+from strata.jobs.runtime.catalog import contract_of
 from strata.jobs.runtime.errors import InputError
 from strata.jobs.runtime.run import Context
 

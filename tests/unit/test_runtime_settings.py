@@ -7,8 +7,8 @@ import zipfile
 import pytest
 
 from strata.conf.settings import SettingsError, load_settings
-from strata.conf.tables import ALL, table
 from strata.jobs.cli import main
+from strata.jobs.runtime.catalog import TABLES, contract_of
 from strata.jobs.runtime.install import SetupError, extract_classes
 
 
@@ -45,15 +45,15 @@ def test_unknown_environment_and_file():
 
 
 def test_every_contract_reads_as_a_page():
-    for contract in ALL.values():
+    for contract in TABLES.values():
         page = contract.to_markdown()
         assert all(f"| {column.name} |" in page for column in contract.columns)
     with pytest.raises(KeyError, match="no table contract called 'nothing'"):
-        table("nothing")
+        contract_of("nothing")
 
 
 def test_no_direct_identifier_is_published():
-    direct = [f"{t.name}.{c.name}" for t in ALL.values() for c in t.columns if c.personal == "direct"]
+    direct = [f"{t.name}.{c.name}" for t in TABLES.values() for c in t.columns if c.personal == "direct"]
     assert direct == []
 
 

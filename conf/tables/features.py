@@ -1,1 +1,0 @@
-"""Feature tables: one row an entity and snapshot day."""

@@ -1,0 +1,51 @@
+"""The contract of a view's snapshot table, from the view itself: what is defined once is declared once."""
+
+from __future__ import annotations
+
+from strata.conf.contracts import Column, Layer, Table, col
+from strata.features.definitions import Feature, FeatureView
+
+KEY_TYPE = "bigint"
+MONEY, MONEY_SUM = "decimal(18,2)", "decimal(28,2)"
+
+
+def feature_type(feature: Feature) -> str:
+    """Counts are whole, money that is summed or picked stays decimal, everything else is a double."""
+    if feature.agg in ("count", "distinct"):
+        return "bigint"
+    if feature.unit == "amt" and feature.agg == "sum":
+        return MONEY_SUM
+    if feature.unit == "amt" and feature.agg in ("min", "max", "last"):
+        return MONEY
+    return "double"
+
+
+def feature_columns(view: FeatureView) -> tuple[Column, ...]:
+    """One column a feature that the view offers, null where its window is empty."""
+    return tuple(
+        Column(
+            name=feature.name,
+            type=feature_type(feature),
+            description=feature.description,
+            nullable=True,
+            unit=feature.unit or None,
+            personal=feature.personal,
+        )
+        for feature in view.features
+    )
+
+
+def feature_table(view: FeatureView) -> Table:
+    """``feature_<entity>_<view>``: the entity's keys and ``as_of_date``, then the view's features."""
+    keys = tuple(col(key, KEY_TYPE, f"the {view.entity.name}") for key in view.entity.keys)
+    as_of = col("as_of_date", "date", "the bank day; only what was known by its first moment")
+    return Table(
+        name=f"feature_{view.entity.name}_{view.name}",
+        layer=Layer.FEATURES,
+        grain=f"one row a {view.entity.name} and day",
+        description=view.description,
+        key=("as_of_date", *view.entity.keys),
+        columns=(as_of, *keys, *feature_columns(view)),
+        snapshot_by="as_of_date",
+        owner=view.owner,
+    )
