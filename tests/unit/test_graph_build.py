@@ -53,8 +53,8 @@ def bank(spark):
     customers = spark.createDataFrame([(7, at(30)), (8, at(30)), (9, at(30))], "customer_id long, known_ts timestamp")
     accounts = spark.createDataFrame([(1, at(1)), (2, at(2))], "account_id long, known_ts timestamp")
     vertices = build.relation_vertices(customers, accounts, evidence)
-    vertices = vertices.join(build.extend_ids(vertices), on="key", how="inner")
-    edges = build.build_edges(evidence, vertices)
+    vertices = vertices.join(build.extend_ids(vertices), on="key", how="inner").localCheckpoint()
+    edges = build.build_edges(evidence, vertices).localCheckpoint()
     names = dict(vertices.select("id", "key").collect())
     return vertices, edges, names
 
