@@ -12,7 +12,7 @@ from decimal import Decimal
 import pytest
 from pyspark.sql import functions as F
 
-from strata.conf.tables import table as contract_of
+from strata.jobs.runtime.catalog import contract_of
 from strata.jobs.runtime.tokens import tokeniser
 from strata.jobs.sources import cleaning
 from strata.jobs.sources.berka.coverage import Covers, coverage
