@@ -1,0 +1,91 @@
+"""Scoring the book of a day: the champion's scores with reasons, segments, and the value by risk tiers."""
+
+from __future__ import annotations
+
+from functools import reduce
+
+from pyspark.sql import DataFrame
+from pyspark.sql import functions as F
+
+from strata.conf.policies import Policy
+from strata.features.contracts import feature_table
+from strata.features.views import berka_views
+from strata.jobs.runtime.catalog import contract_of
+from strata.jobs.runtime.run import Context
+from strata.jobs.runtime.tracking import CHAMPION, Registered, Tracking
+from strata.models.boosting import Boosting
+from strata.models.clusters import fit_clusters
+from strata.models.rfm import fit_rfm
+from strata.models.scorecard import Scorecard
+from strata.models.scorecard_scale import Scale
+from strata.models.specs import loan_default as loans
+from strata.models.specs import segments
+from strata.models.tiers import customer_tiers
+
+SNAPSHOTS = tuple(feature_table(view).name for view in berka_views())
+KEYS = ("as_of_date", "account_id")
+
+
+def champion(context: Context) -> Registered:
+    """The model that scores: whatever carries the champion's alias."""
+    return Tracking(context.settings.tracking_uri).load(loans.NAME, CHAMPION)
+
+
+def book(context: Context) -> DataFrame:
+    """The day's snapshot of every account with its owner, persisted: keys, customer_id, every feature."""
+    day = F.col("as_of_date") == F.lit(context.as_of)
+    views = [context.lake.read(name).where(day) for name in SNAPSHOTS]
+    owners = context.lake.read("account_holder").where("role = 'owner'").select("account_id", "customer_id")
+    wide = reduce(lambda left, right: left.join(right, [*KEYS], "inner"), views)
+    return wide.join(owners, "account_id", "inner").persist()
+
+
+def apply(model: Registered, rows: DataFrame) -> DataFrame:
+    """Add score, probability, grade and three reasons, whichever kind of model it is."""
+    if model.kind == "scorecard":
+        return Scorecard.from_json(model.text).score(rows)
+    return graded(Boosting.from_json(model.text).score(rows))
+
+
+def graded(rows: DataFrame, scale: Scale = Scale()) -> DataFrame:  # noqa: B008 - a frozen value
+    """Add score and grade to rows with a probability, on the scorecard's own scale; null stays null."""
+    odds = F.log((1 - F.col("probability")) / F.col("probability"))
+    *named, last = scale.grades
+    grade = reduce(
+        lambda other, g: F.when(F.col("probability") <= g[1], g[0]).otherwise(other), reversed(named), F.lit(last[0])
+    )
+    known = F.col("probability").isNotNull()
+    return rows.withColumns({"score": scale.offset + scale.factor * odds, "grade": F.when(known, grade)})
+
+
+def publish(context: Context, rows: DataFrame, model: Registered, policy: Policy) -> None:
+    """Replace the day's scores, segments and tiers."""
+    scored = apply(model, rows).persist()
+    with context.progress.step("segments") as step:
+        segmented, told = _segmented(rows, policy)
+        step.says(told)
+    tiers = customer_tiers(scored, policy, key="account_id", value=segments.VALUE, probability="probability")
+    owners = rows.select(*KEYS, "customer_id")
+    with context.progress.step("write scores, segments, tiers") as step:
+        named = scored.withColumns({"model": F.lit(model.name), "model_version": F.lit(model.version)})
+        parts = {
+            "scores": named,
+            "customer_segment": segmented,
+            "customer_tier": tiers.join(owners, "account_id", "inner"),
+        }
+        chosen = {name: part.select(*contract_of(name).names) for name, part in parts.items()}
+        context.lake.replace_all(chosen, snapshot=context.as_of)
+        step.says(f"{model.kind} version {model.version}")
+    scored.unpersist()
+
+
+def _segmented(rows: DataFrame, policy: Policy) -> tuple[DataFrame, str]:
+    """RFM classes and behaviour clusters side by side, and how the number of clusters was chosen."""
+    rfm = fit_rfm(rows, policy.rfm, **segments.RFM)
+    clusters = fit_clusters(rows, segments.cluster_spec())
+    measures = {
+        "recency_days": F.col(segments.RFM["recency"]),
+        "frequency_cnt": F.col(segments.RFM["frequency"]),
+        "monetary_amt": F.col(segments.RFM["monetary"]),
+    }
+    return clusters.assign(rfm.score(rows)).withColumns(measures), clusters.reason
