@@ -13,7 +13,7 @@ from scipy.optimize import lsq_linear
 from strata.models.counts import Block, BlockSum, Coded, Floats
 
 Bools = NDArray[np.bool_]
-MOST_STEPS, MOST_HALVINGS = 50, 30
+MOST_STEPS, MOST_HALVINGS, LEAST_GAIN = 50, 30, 1e-9
 
 
 @dataclass(frozen=True)
@@ -35,13 +35,18 @@ def woe_matrix(block: Block, woes: Mapping[int, Floats]) -> Floats:
     return np.stack([np.ones(len(block.bad)), *looked_up], axis=1)
 
 
-def logistic_pass(coded: Coded, woes: Mapping[int, Floats]) -> Pass:
-    """One scan per call: the sums at ``beta`` over all rows, for the columns of codes that ``woes`` names."""
+def logistic_pass(coded: Coded, woes: Mapping[int, Floats], penalty: float = 0.0) -> Pass:
+    """One scan per call: the sums at ``beta`` over all rows, for the columns of codes that ``woes`` names.
+
+    ``penalty`` times half the sum of squared coefficients (not the intercept) is taken from the likelihood.
+    """
     width = len(woes) + 1
 
     def one(beta: Floats) -> Sums:
         flat = coded.sums(_block_sums(beta, woes))
-        return Sums(beta, float(flat[0]), flat[1 : 1 + width], flat[1 + width :].reshape(width, width))
+        shrunk = penalty * np.concatenate([[0.0], beta[1:]])
+        curve = flat[1 + width :].reshape(width, width) + penalty * np.diag([0.0, *np.ones(width - 1)])
+        return Sums(beta, float(flat[0] - shrunk @ beta / 2), flat[1 : 1 + width] - shrunk, curve)
 
     return one
 
@@ -65,8 +70,9 @@ def maximise(sums: Pass, start: Sums, free: Bools, upper: Floats, *, tolerance: 
 
     The problem is concave, so the answer is the only one. Newton steps solve the bounded quadratic exactly
     and are halved while the likelihood falls; four or five passes from a cold start. Stops when no
-    coefficient moves by more than ``tolerance`` or, when the classes can be separated and no maximum exists,
-    when the likelihood gains less than 1e-10 of itself. Raises ``RuntimeError`` after 50 steps.
+    coefficient moves by more than ``tolerance`` or a step gains less than 1e-9: where classes can be
+    separated no maximum exists, and coefficients are then large but finite (a penalty keeps them small).
+    Raises ``RuntimeError`` after 50 steps.
     """
     at = start
     for _ in range(MOST_STEPS):
@@ -75,7 +81,7 @@ def maximise(sums: Pass, start: Sums, free: Bools, upper: Floats, *, tolerance: 
             return at
         reached = _uphill(sums, at, step)
         gain, at = reached.value - at.value, reached
-        if gain <= 1e-14 * (1 + abs(at.value)) or (gain < 1e-10 and np.abs(at.beta).max() > 20):
+        if gain <= LEAST_GAIN:
             return at
     raise RuntimeError(f"the logistic regression didn't settle in {MOST_STEPS} Newton steps; merge or drop features")
 

@@ -47,6 +47,7 @@ class ScorecardSpec:
     max_vif: float | None = 5.0
     max_p_value: float | None = 0.05
     max_features: int | None = None
+    penalty: float = 0.0
     base_score: float = 600.0
     base_odds: float = 50.0
     pdo: float = 20.0
@@ -56,8 +57,9 @@ class ScorecardSpec:
     def __post_init__(self) -> None:
         self.binning_rules.check(tuple(self.features))
         self.scale.check()
-        if self.reasons < 0:
-            raise ValueError(f"reasons: {self.reasons!r} is negative")
+        for role in ("reasons", "penalty"):
+            if getattr(self, role) < 0:
+                raise ValueError(f"{role}: {getattr(self, role)!r} is negative")
         for role in ("forced", "forbidden"):
             if strangers := [name for name in getattr(self, role) if name not in self.features]:
                 raise ValueError(f"{role}: {strangers[0]!r} is not among the features")
@@ -80,6 +82,7 @@ class ScorecardSpec:
             self.max_vif,
             self.max_p_value,
             self.max_features,
+            self.penalty,
         )
 
     @property

@@ -36,7 +36,8 @@ class SelectionRules:
     """Thresholds; None switches a stage off. ``forced`` features pass every stage and keep any sign.
 
     With ``max_p_value`` features enter one by one, the most significant by Rao's score test first, while its
-    p-value is not above; without, all that survive the other stages enter together.
+    p-value is not above; without, all that survive the other stages enter together. ``penalty`` shrinks the
+    coefficients (ridge), for training sets with few bads.
     """
 
     forced: tuple[str, ...] = ()
@@ -46,6 +47,7 @@ class SelectionRules:
     max_vif: float | None = 5.0
     max_p_value: float | None = 0.05
     max_features: int | None = None
+    penalty: float = 0.0
 
     @property
     def entry_limit(self) -> float | None:
@@ -176,7 +178,7 @@ class _Model:
     @staticmethod
     def fit(choice: Choice, coded: Coded, woes: Sequence[Floats]) -> Fitted:
         width, candidates = len(woes) + 1, list(choice.alive)
-        sums = logistic_pass(coded, {i: woes[i] for i in candidates})
+        sums = logistic_pass(coded, {i: woes[i] for i in candidates}, choice.rules.penalty)
         local = [0, *[i + 1 for i in candidates]]
         size = len(local)
         upper = np.zeros(size)
