@@ -7,7 +7,7 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import pairwise
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import pandas as pd
@@ -22,6 +22,7 @@ from strata.models.merge import TRENDS, MergeRules, merge, woe_iv
 
 Splits = Mapping[str, Sequence[float] | Sequence[Sequence[str]]]
 FORMAT = "strata-binning-1"
+Direction = Literal[-1, 0, 1]
 
 
 @dataclass(frozen=True)
@@ -40,7 +41,7 @@ class BinnedFeature:
         return float(sum(self.bin_iv))
 
     @property
-    def direction(self) -> int:
+    def direction(self) -> Direction:
         """+1 when risk rises with the feature over its ordinary bins, −1 when it falls, else 0."""
         steps = [b - a for a, b in pairwise(self.woe[: self.bins.ordinary])]
         if self.bins.kind == "text" or not steps:
@@ -87,7 +88,7 @@ class Binning:
             raise ValueError(f"feature: {feature!r} was not binned; binned are {', '.join(self.features)}")
         return self.features[feature].table()
 
-    def trends(self) -> dict[str, int]:
+    def trends(self) -> dict[str, Direction]:
         """Direction of the risk of each number: +1, −1, or 0 when it is text, flat or turns."""
         return {name: binned.direction for name, binned in self.features.items()}
 

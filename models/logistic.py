@@ -14,6 +14,12 @@ from strata.models.counts import Block, BlockSum, Coded, Floats
 
 Bools = NDArray[np.bool_]
 MOST_STEPS, MOST_HALVINGS, LEAST_GAIN = 50, 30, 1e-9
+LARGEST = 25.0
+"""A coefficient of WOE is about −1; one beyond this has no finite maximum: goods and bads are separated."""
+
+
+class SeparatedError(ValueError):
+    """The features tell every good from every bad, so that no finite coefficients are the best."""
 
 
 @dataclass(frozen=True)
@@ -70,9 +76,8 @@ def maximise(sums: Pass, start: Sums, free: Bools, upper: Floats, *, tolerance: 
 
     The problem is concave, so the answer is the only one. Newton steps solve the bounded quadratic exactly
     and are halved while the likelihood falls; four or five passes from a cold start. Stops when no
-    coefficient moves by more than ``tolerance`` or a step gains less than 1e-9: where classes can be
-    separated no maximum exists, and coefficients are then large but finite (a penalty keeps them small).
-    Raises ``RuntimeError`` after 50 steps.
+    coefficient moves by more than ``tolerance`` or a step gains less than 1e-9. Raises ``SeparatedError``
+    when a coefficient runs beyond 25, or 50 steps don't do.
     """
     at = start
     for _ in range(MOST_STEPS):
@@ -81,9 +86,11 @@ def maximise(sums: Pass, start: Sums, free: Bools, upper: Floats, *, tolerance: 
             return at
         reached = _uphill(sums, at, step)
         gain, at = reached.value - at.value, reached
+        if np.abs(at.beta[1:]).max(initial=0.0) > LARGEST:
+            break
         if gain <= LEAST_GAIN:
             return at
-    raise RuntimeError(f"the logistic regression didn't settle in {MOST_STEPS} Newton steps; merge or drop features")
+    raise SeparatedError("features: they separate goods from bads entirely; take fewer, or set penalty= or min_bads=")
 
 
 def _bounded_step(at: Sums, free: Bools, upper: Floats) -> Floats:

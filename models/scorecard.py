@@ -48,6 +48,7 @@ class ScorecardSpec:
     max_p_value: float | None = 0.05
     max_features: int | None = None
     penalty: float = 0.0
+    bads_per_feature: float = 5.0
     base_score: float = 600.0
     base_odds: float = 50.0
     pdo: float = 20.0
@@ -57,7 +58,7 @@ class ScorecardSpec:
     def __post_init__(self) -> None:
         self.binning_rules.check(tuple(self.features))
         self.scale.check()
-        for role in ("reasons", "penalty"):
+        for role in ("reasons", "penalty", "bads_per_feature"):
             if getattr(self, role) < 0:
                 raise ValueError(f"{role}: {getattr(self, role)!r} is negative")
         for role in ("forced", "forbidden"):
@@ -83,6 +84,7 @@ class ScorecardSpec:
             self.max_p_value,
             self.max_features,
             self.penalty,
+            self.bads_per_feature,
         )
 
     @property
@@ -261,7 +263,7 @@ def fit_rows(rows: Training, spec: ScorecardSpec) -> Scorecard:
     _, coded, binning, woes = coded_binning(rows, spec.binning_rules)
     try:
         ivs = [binning.iv[name] for name in rows.source.features]
-        fitted, verdicts = select_and_fit(coded, woes, rows.source.features, ivs, spec.selection_rules)
+        fitted, verdicts = select_and_fit(coded, woes, rows.source.features, ivs, rows.totals.bad, spec.selection_rules)
     finally:
         coded.release()
     return _scaled(rows, spec, binning, fitted, verdicts)

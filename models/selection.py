@@ -12,6 +12,7 @@ from strata.models.counts import Block, Coded, Floats
 from strata.models.logistic import (
     Bools,
     Pass,
+    SeparatedError,
     Sums,
     logistic_pass,
     maximise,
@@ -22,8 +23,15 @@ from strata.models.logistic import (
 )
 
 
+# A step below ROUGH is exact enough to choose the next feature by; Newton's next is its square.
+ROUGH, EXACT = 1e-3, 1e-9
+
+
 class Verdict(NamedTuple):
-    """What became of a candidate feature: ``stage`` is kept, business, iv, correlation, vif, sign or p_value."""
+    """What became of a candidate feature.
+
+    ``stage`` is kept, business, iv, correlation, vif, sign, p_value, few_bads or separation.
+    """
 
     feature: str
     kept: bool
@@ -36,8 +44,8 @@ class SelectionRules:
     """Thresholds; None switches a stage off. ``forced`` features pass every stage and keep any sign.
 
     With ``max_p_value`` features enter one by one, the most significant by Rao's score test first, while its
-    p-value is not above; without, all that survive the other stages enter together. ``penalty`` shrinks the
-    coefficients (ridge), for training sets with few bads.
+    p-value is not above and there are ``bads_per_feature`` bads for each; without, all that survive the other
+    stages enter together. ``penalty`` shrinks the coefficients (ridge), for training sets with few bads.
     """
 
     forced: tuple[str, ...] = ()
@@ -48,6 +56,12 @@ class SelectionRules:
     max_p_value: float | None = 0.05
     max_features: int | None = None
     penalty: float = 0.0
+    bads_per_feature: float = 5.0
+
+    def most_features(self, bads: float) -> float:
+        """How many features may enter one by one with so many bads."""
+        carried = bads / self.bads_per_feature if self.bads_per_feature > 0 else np.inf
+        return max(1.0, min(carried, np.inf if self.max_features is None else self.max_features))
 
     @property
     def entry_limit(self) -> float | None:
@@ -64,6 +78,7 @@ class Choice:
     names: Sequence[str]
     ivs: Sequence[float]
     rules: SelectionRules
+    bads: float
     alive: list[int] = field(default_factory=list)
     verdicts: dict[str, Verdict] = field(default_factory=dict)
 
@@ -95,13 +110,19 @@ class Fitted:
 
 
 def select_and_fit(
-    coded: Coded, woes: Sequence[Floats], names: Sequence[str], ivs: Sequence[float], rules: SelectionRules
+    coded: Coded,
+    woes: Sequence[Floats],
+    names: Sequence[str],
+    ivs: Sequence[float],
+    bads: float,
+    rules: SelectionRules,
 ) -> tuple[Fitted, tuple[Verdict, ...]]:
     """Screen the candidates, then fit those that remain with coefficients of the right sign.
 
-    One pass for the Gramian, then four or five per feature that enters; each sums bounded arrays.
+    One pass for the Gramian, then four or five per feature that enters; each sums bounded arrays. Raises
+    ``SeparatedError`` when forced or jointly entered features separate the classes.
     """
-    choice = Choice(names, ivs, rules, list(range(len(names))))
+    choice = Choice(names, ivs, rules, bads, list(range(len(names))))
     _screen_lists_and_iv(choice)
     if choice.alive and (rules.max_correlation is not None or rules.max_vif is not None):
         _screen_correlation(choice, correlations(coded, woes))
@@ -190,7 +211,7 @@ class _Model:
         for i, p in position.items():
             upper[p] = np.inf if choice.forced(i) else 0.0
         model._enter(position)
-        model._settle(position, 1e-9)
+        model._settle(position, EXACT)
         return model._fitted(width, local)
 
     def _enter(self, position: dict[int, int]) -> None:
@@ -198,19 +219,29 @@ class _Model:
         limit = self.choice.rules.entry_limit
         for i in list(self.choice.alive):
             self.free[position[i]] = limit is None or self.choice.forced(i)
-        self._settle(position, 1e-6)
+        self._settle(position, ROUGH)
         while limit is not None and (step := self._next(position)) is not None:
-            self.free[position[step]] = True
-            self._settle(position, 1e-6)
+            self._try(step, position)
         if limit is not None:
             self._refuse(position, limit)
+
+    def _try(self, i: int, position: dict[int, int]) -> None:
+        """Let a feature in, unless the regression then has no maximum."""
+        before = self.at
+        self.free[position[i]] = True
+        try:
+            self._settle(position, ROUGH)
+        except SeparatedError:
+            self.at = before
+            self.free[position[i]] = False
+            self.choice.drop(i, "separation", "with the kept features it separates goods from bads entirely")
 
     def _waiting(self, position: dict[int, int]) -> list[int]:
         return [i for i in self.choice.alive if not self.free[position[i]]]
 
     def _next(self, position: dict[int, int]) -> int | None:
-        most, limit = self.choice.rules.max_features, self.choice.rules.entry_limit
-        if most is not None and self.free.sum() - 1 >= most:
+        limit = self.choice.rules.entry_limit
+        if self.free.sum() > self.choice.rules.most_features(self.choice.bads):
             return None
         right = [i for i in self._waiting(position) if self.at.gradient[position[i]] < 0]
         tests = [(score_p_value(self.at, self.free, position[i]), i) for i in right]
@@ -225,7 +256,7 @@ class _Model:
             elif p > limit:
                 self.choice.drop(i, "p_value", f"p-value {p:.3g} beside the kept features is above {limit:g}")
             else:
-                self.choice.drop(i, "p_value", f"{self.choice.rules.max_features} features are in already")
+                self.choice.drop(i, "few_bads", f"{self.free.sum() - 1} features are in, as many as may be")
 
     def _settle(self, position: dict[int, int], tolerance: float) -> None:
         """Maximise, and send away the features that the sign constraint holds at 0."""
