@@ -9,7 +9,7 @@ from importlib import import_module
 from strata.jobs.runtime.run import Job, run
 
 # In the order of the flow; each module holds one JOB and is a spark-submit main of its own.
-MODULES = ("ingest", "build_features", "build_network", "train", "promote", "check_run")
+MODULES = ("ingest", "build_features", "build_network", "train", "score", "decide", "promote", "check_run")
 
 
 def jobs() -> dict[str, Job]:

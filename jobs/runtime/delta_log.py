@@ -24,8 +24,8 @@ def latest_version(spark: SparkSession, path: str) -> int | None:
     return max((int(name.group(1)) for name in found if name), default=None)
 
 
-def rows_written(spark: SparkSession, path: str, version: int) -> int | None:
-    """The output rows that the commit ``version`` reports; ``None`` when it wrote none (DDL)."""
+def rows_written(spark: SparkSession, path: str, version: int) -> int:
+    """The output rows that the commit ``version`` reports; 0 for DDL, which is the last when nothing was to write."""
     fs, folder = _log(spark, path)
     stream = fs.open(spark.sparkContext._jvm.org.apache.hadoop.fs.Path(folder, f"{version:020d}.json"))
     try:
@@ -33,8 +33,8 @@ def rows_written(spark: SparkSession, path: str, version: int) -> int | None:
     finally:
         stream.close()
     actions = (json.loads(line) for line in text.splitlines())
-    metrics = next((a["commitInfo"].get("operationMetrics", {}) for a in actions if "commitInfo" in a), {})
-    return int(metrics["numOutputRows"]) if "numOutputRows" in metrics else None
+    commit = next(action["commitInfo"] for action in actions if "commitInfo" in action)
+    return int(commit.get("operationMetrics", {}).get("numOutputRows", 0))
 
 
 def _log(spark: SparkSession, path: str) -> tuple[Any, Any]:

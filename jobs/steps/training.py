@@ -111,7 +111,7 @@ def _out_of_time(rows: DataFrame) -> Measured:
     card = fit_scorecard(rows.where(earlier), loans.scorecard_spec())
     table = score_table(card.score(rows.where(later)), target=loans.TARGET)
     note = "taught on grants before 1998, tested on those of 1998; an illustration, so few bads"
-    return Measured("scorecard out of time", "auc", auc_interval(table), table.rows, int(table.bad.sum()), note)
+    return Measured("scorecard out of time", "auc", auc_interval(table), int(table.rows), int(table.bad.sum()), note)
 
 
 def _told(figure: Measured) -> str:
