@@ -9,7 +9,18 @@ from importlib import import_module
 from strata.jobs.runtime.run import Job, run
 
 # In the order of the flow; each module holds one JOB and is a spark-submit main of its own.
-MODULES = ("ingest", "build_features", "build_network", "train", "score", "decide", "promote", "check_run")
+MODULES = (
+    "run_all",
+    "ingest",
+    "build_features",
+    "build_network",
+    "train",
+    "score",
+    "decide",
+    "build_report",
+    "promote",
+    "check_run",
+)
 
 
 def jobs() -> dict[str, Job]:

@@ -19,8 +19,8 @@ JOB = Job(
     "decide",
     "approve, refer or decline each application under the policy, with price, reasons and trace",
     body,
-    reads=(*steps.SOURCES, "application_score", loans.TRAINING_SET, "feature_application_network"),
-    writes=("application_decision",),
+    reads=(*steps.SOURCES, "application_score", loans.TRAINING_SET, "feature_application_network", "customer"),
+    writes=("application_decision", "decision_fairness"),
 )
 
 if __name__ == "__main__":

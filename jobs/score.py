@@ -30,7 +30,7 @@ JOB = Job(
     "scores with reasons, segments and tiers of every customer of a day, by the champion",
     body,
     reads=(*steps.SNAPSHOTS, "account_holder"),
-    writes=("scores", "customer_segment", "customer_tier"),
+    writes=("scores", "customer_segment", "customer_tier", "segment_profile", "segment_trial"),
     fingerprint=fingerprint,
 )
 

@@ -159,3 +159,58 @@ model_validation = _gold(
     ),
     owner="risk",
 )
+
+segment_profile = _gold(
+    "segment_profile",
+    "one row a cluster and day",
+    "The behaviour clusters described, and how stable their number is: adjusted Rand index over bootstraps.",
+    ("as_of_date", "cluster"),
+    (
+        AS_OF,
+        col("cluster", "int", "the cluster"),
+        col("name", "string", "what sets it apart, in words"),
+        col("description", "string", "a sentence with its centre's figures"),
+        col("customer_cnt", "bigint", "customers in it"),
+        col("share", "double", "of all customers"),
+    ),
+    snapshot_by="as_of_date",
+    owner="marketing",
+)
+
+segment_trial = _gold(
+    "segment_trial",
+    "one row a number of clusters tried and day",
+    "Why there are as many clusters as there are.",
+    ("as_of_date", "k"),
+    (
+        AS_OF,
+        col("k", "int", "number of clusters"),
+        col("silhouette", "double", "mean silhouette"),
+        col("stability", "double", "mean adjusted Rand index between bootstraps"),
+        col("stability_low", "double", "lowest of them"),
+        col("smallest_share", "double", "share of the smallest cluster"),
+        col("chosen", "boolean", "whether this is the number used"),
+    ),
+    snapshot_by="as_of_date",
+    owner="marketing",
+)
+
+decision_fairness = _gold(
+    "decision_fairness",
+    "one row a protected attribute and group",
+    "Decisions and outcomes by gender and age band, which no model reads: scored applications alone.",
+    ("attribute", "group"),
+    (
+        col("attribute", "string", "gender or age_band"),
+        col("group", "string", "the group"),
+        col("count", "bigint", "scored applications"),
+        col("approval_rate", "double", "share approved", nullable=True),
+        col("bad_rate", "double", "share bad", nullable=True),
+        col("approved_bad_rate", "double", "share bad among the approved", nullable=True),
+        col("adverse_impact_ratio", "double", "approval rate over the reference group's", nullable=True),
+        col("adverse_impact_ratio_low", "double", "lower end of its 95 % interval", nullable=True),
+        col("adverse_impact_ratio_high", "double", "upper end", nullable=True),
+        col("verdict", "string", "reference, fair, adverse, inconclusive or too few"),
+    ),
+    owner="risk",
+)

@@ -51,7 +51,7 @@ class Job:
 
     name: str
     help: str
-    body: Callable[[Context], None]
+    body: Callable[[Context], None] | None = None
     reads: tuple[str, ...] = ()
     writes: tuple[str, ...] = ()
     options: Callable[[argparse.ArgumentParser], None] | None = None
@@ -60,6 +60,10 @@ class Job:
     # Questions (check-run) neither take the lock nor leave a row in the ledger.
     recorded: bool = True
     steps: tuple[Job, ...] = field(default=(), repr=False)
+
+    def __post_init__(self) -> None:
+        if (self.body is None) != bool(self.steps):
+            raise ValueError(f"job {self.name}: give it either a body or steps")
 
     def plan(self) -> str:
         """What the job would read and write, without starting Spark."""
@@ -111,11 +115,8 @@ def run(job: Job, argv: Sequence[str] | None = None) -> int:
 def execute(job: Job, settings: Settings, options: argparse.Namespace, spark: SparkSession) -> int:
     """Run ``job``, or the steps it is made of one after the other, in a session; returns the exit code."""
     if job.steps:
-        for step in job.steps:
-            code = execute(step, settings, options, spark)
-            if code:
-                return code
-        return 0
+        codes = (execute(step, settings, options, spark) for step in job.steps)
+        return next((code for code in codes if code), 0)
     return _Run(job, settings, options, spark).execute()
 
 
@@ -135,7 +136,7 @@ class _Run:
         context, settings = self.context, self.settings
         try:
             if not self.job.recorded:
-                self.job.body(context)
+                self._body()
                 return 0
             with job_lock(context.spark, context.lake.root, self.job.name, context.run_id, hours=settings.lock_hours):
                 return self._locked()
@@ -151,7 +152,7 @@ class _Run:
             return 0
         ledger.record(context.lake, self.entry)
         try:
-            self.job.body(context)
+            self._body()
         except JobError as wrong:
             self._end("failed", wrong.exit_code, str(wrong))
             raise
@@ -163,6 +164,10 @@ class _Run:
             return 1
         self._end("succeeded", 0, None)
         return 0
+
+    def _body(self) -> None:
+        if self.job.body:
+            self.job.body(self.context)
 
     def _end(self, status: str, code: int, error: str | None) -> None:
         lake, seconds = self.context.lake, time.monotonic() - self.clock

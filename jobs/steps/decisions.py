@@ -10,6 +10,7 @@ from strata.jobs.runtime.catalog import contract_of
 from strata.jobs.runtime.run import Context
 from strata.jobs.steps.scoring import graded
 from strata.models.decision import decide_credit
+from strata.models.fairness import age_band, fairness_report
 from strata.models.specs import loan_default as loans
 
 SOURCES = ("loan", "account", "account_holder", "transaction_coverage", "loan_outcome")
@@ -42,8 +43,28 @@ def applications(context: Context) -> DataFrame:
 
 
 def decide(context: Context, rows: DataFrame, policy: Policy) -> None:
-    """Replace the decision table; every application is decided."""
+    """Replace the decision table, where every application is decided, and how fair the decisions are."""
     with context.progress.step("decide") as step:
-        decided = decide_credit(rows, policy).select(*contract_of("application_decision").names)
-        written = context.lake.replace("application_decision", decided)
+        decided = decide_credit(rows, policy).persist()
+        written = context.lake.replace("application_decision", _in_contract("application_decision", decided))
         step.says(f"{written.rows:,} applications under policy {policy.version}")
+    with context.progress.step("fairness"):
+        people = context.lake.read("customer").select("customer_id", "gender", "birth_date")
+        context.lake.replace("decision_fairness", _in_contract("decision_fairness", fairness(decided, people)))
+    decided.unpersist()
+
+
+def fairness(decided: DataFrame, people: DataFrame) -> DataFrame:
+    """Approvals and bads by gender and age band; of scored applications, since the others are referred unread."""
+    known = decided.where("probability IS NOT NULL").join(people, "customer_id", "left")
+    grouped = known.withColumns(
+        {
+            "approved": F.col("decision") == "approve",
+            "age_band": age_band(F.col("birth_date"), F.col("as_of_date")),
+        }
+    )
+    return fairness_report(grouped, attributes=("gender", "age_band"), approved="approved", bad=loans.TARGET)
+
+
+def _in_contract(name: str, rows: DataFrame) -> DataFrame:
+    return rows.select(*contract_of(name).names)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from functools import reduce
 
+import pandas as pd
 from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
@@ -14,7 +15,7 @@ from strata.jobs.runtime.catalog import contract_of
 from strata.jobs.runtime.run import Context
 from strata.jobs.runtime.tracking import CHAMPION, Registered, Tracking
 from strata.models.boosting import Boosting
-from strata.models.clusters import fit_clusters
+from strata.models.clusters import Clusters, fit_clusters
 from strata.models.rfm import fit_rfm
 from strata.models.scorecard import Scorecard
 from strata.models.scorecard_scale import Scale
@@ -55,15 +56,16 @@ def graded(rows: DataFrame, scale: Scale = Scale()) -> DataFrame:  # noqa: B008 
         lambda other, g: F.when(F.col("probability") <= g[1], g[0]).otherwise(other), reversed(named), F.lit(last[0])
     )
     known = F.col("probability").isNotNull()
-    return rows.withColumns({"score": scale.offset + scale.factor * odds, "grade": F.when(known, grade)})
+    return rows.withColumns({"score": F.round(scale.offset + scale.factor * odds), "grade": F.when(known, grade)})
 
 
 def publish(context: Context, rows: DataFrame, model: Registered, policy: Policy) -> None:
     """Replace the day's scores, segments and tiers."""
     scored = apply(model, rows).persist()
     with context.progress.step("segments") as step:
-        segmented, told = _segmented(rows, policy)
-        step.says(told)
+        clusters = fit_clusters(rows, segments.cluster_spec())
+        segmented = _segmented(rows, clusters, policy)
+        step.says(clusters.reason)
     tiers = customer_tiers(scored, policy, key="account_id", value=segments.VALUE, probability="probability")
     owners = rows.select(*KEYS, "customer_id")
     with context.progress.step("write scores, segments, tiers") as step:
@@ -72,6 +74,8 @@ def publish(context: Context, rows: DataFrame, model: Registered, policy: Policy
             "scores": named,
             "customer_segment": segmented,
             "customer_tier": tiers.join(owners, "account_id", "inner"),
+            "segment_profile": _on_day(context, clusters.describe().rename(columns={"count": "customer_cnt"})),
+            "segment_trial": _on_day(context, clusters.trials_table()),
         }
         chosen = {name: part.select(*contract_of(name).names) for name, part in parts.items()}
         context.lake.replace_all(chosen, snapshot=context.as_of)
@@ -79,13 +83,16 @@ def publish(context: Context, rows: DataFrame, model: Registered, policy: Policy
     scored.unpersist()
 
 
-def _segmented(rows: DataFrame, policy: Policy) -> tuple[DataFrame, str]:
-    """RFM classes and behaviour clusters side by side, and how the number of clusters was chosen."""
+def _on_day(context: Context, few: pd.DataFrame) -> DataFrame:
+    return context.spark.createDataFrame(few).withColumn("as_of_date", F.lit(context.as_of))
+
+
+def _segmented(rows: DataFrame, clusters: Clusters, policy: Policy) -> DataFrame:
+    """RFM classes and behaviour clusters side by side."""
     rfm = fit_rfm(rows, policy.rfm, **segments.RFM)
-    clusters = fit_clusters(rows, segments.cluster_spec())
     measures = {
         "recency_days": F.col(segments.RFM["recency"]),
         "frequency_cnt": F.col(segments.RFM["frequency"]),
         "monetary_amt": F.col(segments.RFM["monetary"]),
     }
-    return clusters.assign(rfm.score(rows)).withColumns(measures), clusters.reason
+    return clusters.assign(rfm.score(rows)).withColumns(measures)

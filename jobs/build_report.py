@@ -1,0 +1,29 @@
+"""The page of a run: data quality, features, network, scorecard, segments and decisions, with figures and plots."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+from strata.jobs.reports import bank
+from strata.jobs.runtime.run import Context, Job, run
+
+
+def body(context: Context) -> None:
+    """Read the tables of the run, draw, write one self-contained page."""
+    with context.progress.step("page") as step:
+        page = bank.page(context)
+        path = page.write(Path(context.settings.reports) / f"{context.as_of.isoformat()}.html")
+        page.write(path.with_name("index.html"))
+        step.says(f"open {path.with_name('index.html')}")
+
+
+JOB = Job(
+    "report",
+    "the page of a run, self-contained HTML",
+    body,
+    reads=bank.READS,
+)
+
+if __name__ == "__main__":
+    sys.exit(run(JOB))
