@@ -22,7 +22,6 @@ from strata.models.logistic import (
     woe_matrix,
 )
 
-
 # A step below ROUGH is exact enough to choose the next feature by; Newton's next is its square.
 ROUGH, EXACT = 1e-3, 1e-9
 
