@@ -1,15 +1,25 @@
-"""One Spark session for all tests; each test gets scratch folders of its own."""
+"""One Spark session for all tests, and one run of the whole bank; each test gets scratch folders of its own."""
 
 from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
 
 import pytest
 from pyspark.sql import SparkSession
 
-from strata.jobs import local_session
+from strata.conf.settings import Settings, load_settings
+from strata.jobs import local_session, run_all
+from strata.jobs.runtime.run import Job, execute, parser
+from strata.jobs.runtime.tables import Lake
+
+ZONE = "spark.sql.session.timeZone"
 
 
 @pytest.fixture(scope="session")
-def spark(tmp_path_factory: pytest.TempPathFactory) -> SparkSession:
+def spark(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SparkSession]:
     scratch = tmp_path_factory.mktemp("spark")
     session = local_session(
         cores=2,
@@ -20,3 +30,54 @@ def spark(tmp_path_factory: pytest.TempPathFactory) -> SparkSession:
     session.sparkContext.setCheckpointDir(str(scratch / "checkpoints"))
     yield session
     session.stop()
+
+
+@dataclass(frozen=True)
+class Bank:
+    """A folder with the lake, the registry and the pages of a run, and the settings it was made with."""
+
+    root: Path
+    settings: Settings
+    spark: SparkSession
+
+    @property
+    def lake(self) -> str:
+        return self.settings.lake
+
+    def tables(self) -> Lake:
+        return Lake(self.spark, self.lake)
+
+    def run(self, job: Job, *arguments: str) -> int:
+        with in_zone(self.spark, self.settings.bank_timezone):
+            return execute(job, self.settings, parser(job).parse_args([*arguments]), self.spark)
+
+
+@contextmanager
+def in_zone(spark: SparkSession, zone: str) -> Iterator[None]:
+    before = spark.conf.get(ZONE)
+    spark.conf.set(ZONE, zone)
+    try:
+        yield
+    finally:
+        spark.conf.set(ZONE, before)
+
+
+def bank_at(spark: SparkSession, root: Path, key: Path) -> Bank:
+    """A bank in ``root``; banks with one key have equal tokens."""
+    settings = load_settings(
+        "test",
+        lake=str(root / ".strata" / "lake"),
+        reports=str(root / ".strata" / "reports"),
+        tracking_uri=f"sqlite:///{root}/.strata/mlflow.db",
+        token_key_file=str(key),
+    )
+    return Bank(root, settings, spark)
+
+
+@pytest.fixture(scope="session")
+def bank(spark: SparkSession, tmp_path_factory: pytest.TempPathFactory) -> Bank:
+    """The whole way on the embedded bank, run once: raw files to decisions and the page."""
+    root = tmp_path_factory.mktemp("bank")
+    made = bank_at(spark, root, root / "token.key")
+    assert made.run(run_all.JOB) == 0
+    return made

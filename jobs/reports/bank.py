@@ -21,7 +21,10 @@ INTRO = (
 def page(context: Context) -> Page:
     """Everything a reader of the run needs, and the facts to find it again."""
     rows = {name: _of_day(context, name) for name in READS}
-    figures = {row["variant"] + "/" + row["metric"]: row for row in rows["model_validation"].collect()}
+    figures = {
+        row["variant"] + "/" + row["metric"]: row
+        for row in rows["model_validation"].orderBy("metric", "variant").collect()
+    }
     sections = [*book.sections(rows), *model.sections(context, rows, figures)]
     return Page(f"The bank on the morning of {context.as_of}", INTRO, _tiles(rows, figures), sections, _facts(context))
 

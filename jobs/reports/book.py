@@ -70,6 +70,8 @@ def features(rows: dict[str, DataFrame]) -> Section:
     sheet = Sheet(
         ("feature", "share null", "mean", "5 %", "median", "95 %"),
         [tuple(row[c] for c in columns) for row in sorted(figures, key=lambda row: row.feature)],
+        f"All {len(figures)} features with their spread",
+        folded=True,
     )
     caption = "Missing is not zero: an empty window has no mean, so young accounts lack long ones."
     return Section("Features", lead, figures=[Figure(chart, caption)], sheets=[sheet])

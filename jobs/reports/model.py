@@ -115,8 +115,9 @@ def scorecard(context: Context) -> Section:
         Sheet(tuple(points.columns), points.to_numpy().tolist(), "Points"),
         Sheet(
             ("feature", "dropped by", "reason"),
-            dropped[["feature", "stage", "reason"]].to_numpy().tolist()[:20],
-            "Dropped, the first 20",
+            dropped[["feature", "stage", "reason"]].to_numpy().tolist(),
+            f"The {len(dropped)} features that were dropped, each with its reason",
+            folded=True,
         ),
     ]
     return Section("Scorecard", lead, figures=pictures, sheets=sheets)

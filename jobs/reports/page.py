@@ -33,6 +33,8 @@ class Sheet:
     titles: Sequence[str]
     rows: Sequence[Sequence[object]]
     caption: str = ""
+    # Long ones wait behind their caption until somebody opens them.
+    folded: bool = False
 
     def cells(self) -> Iterable[list[tuple[str, bool]]]:
         """Rows of (text, is a number)."""

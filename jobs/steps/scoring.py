@@ -56,7 +56,9 @@ def graded(rows: DataFrame, scale: Scale = Scale()) -> DataFrame:  # noqa: B008 
         lambda other, g: F.when(F.col("probability") <= g[1], g[0]).otherwise(other), reversed(named), F.lit(last[0])
     )
     known = F.col("probability").isNotNull()
-    return rows.withColumns({"score": F.round(scale.offset + scale.factor * odds), "grade": F.when(known, grade)})
+    return rows.withColumns(
+        {"score": F.round(scale.offset + scale.factor * odds).cast("int"), "grade": F.when(known, grade)}
+    )
 
 
 def publish(context: Context, rows: DataFrame, model: Registered, policy: Policy) -> None:

@@ -75,6 +75,7 @@ def validate(context: Context, rows: DataFrame, boosted: Boosting) -> tuple[dict
     with context.progress.step("out of time 1998") as step:
         measured.append(_out_of_time(rows))
         step.says(_told(measured[-1]))
+    measured.append(_neighbours_alone(rows))
     return found, measured + _differences(found)
 
 
@@ -112,6 +113,13 @@ def _out_of_time(rows: DataFrame) -> Measured:
     table = score_table(card.score(rows.where(later)), target=loans.TARGET)
     note = "taught on grants before 1998, tested on those of 1998; an illustration, so few bads"
     return Measured("scorecard out of time", "auc", auc_interval(table), int(table.rows), int(table.bad.sum()), note)
+
+
+def _neighbours_alone(rows: DataFrame) -> Measured:
+    """What the network could say with no other feature: hardly anybody has a neighbour, so no bin holds them."""
+    table = score_table(rows, target=loans.TARGET, risk="network_neighbour_cnt")
+    note = "the number of neighbours as the score, no model; in the scorecard the selection drops it"
+    return Measured("neighbours alone", "auc", auc_interval(table), int(table.rows), int(table.bad.sum()), note)
 
 
 def _told(figure: Measured) -> str:

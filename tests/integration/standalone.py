@@ -64,7 +64,9 @@ def submit(master: str, script: Path, *arguments: str, py_files: Path, log: Path
         *arguments,
     ]
     with log.open("w") as output:
-        return subprocess.run(command, env=environment(), stdout=output, stderr=subprocess.STDOUT, check=False).returncode
+        return subprocess.run(
+            command, env=environment(), stdout=output, stderr=subprocess.STDOUT, check=False
+        ).returncode
 
 
 def free_port() -> int:
