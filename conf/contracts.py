@@ -132,7 +132,7 @@ def _cells(column: Column) -> tuple[str, ...]:
 
 def col(name: str, type: str, description: str, **more: object) -> Column:  # noqa: A002
     """A column in one line."""
-    return Column(name=name, type=type, description=description, **more)  # type: ignore[arg-type]
+    return Column(name=name, type=type, description=description, **more)
 
 
 def rule(sql: str, reason: str) -> Check:

@@ -23,7 +23,7 @@ REASONS = tuple(
 def _gold(
     name: str, grain: str, description: str, key: tuple[str, ...], columns: tuple[Column, ...], **more: object
 ) -> Table:
-    return Table(name=name, layer=Layer.GOLD, grain=grain, description=description, key=key, columns=columns, **more)  # type: ignore[arg-type]
+    return Table(name=name, layer=Layer.GOLD, grain=grain, description=description, key=key, columns=columns, **more)
 
 
 scores = _gold(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from pyspark.sql import DataFrame
+from pyspark.sql import DataFrame, Row
 from pyspark.sql import functions as F
 
 from strata.jobs.reports import book, model
@@ -36,7 +36,7 @@ def _of_day(context: Context, name: str) -> DataFrame:
     return rows.where(F.col("as_of_date") == F.lit(context.as_of)) if by_day else rows
 
 
-def _tiles(rows: dict[str, DataFrame], figures: dict[str, object]) -> list[Tile]:
+def _tiles(rows: dict[str, DataFrame], figures: dict[str, Row]) -> list[Tile]:
     card = figures[f"{training.SCORECARD}/auc"]
     decided = rows["application_decision"].groupBy("decision").count().collect()
     approved = next((row["count"] for row in decided if row["decision"] == "approve"), 0)

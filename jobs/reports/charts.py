@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import io
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import matplotlib
 from matplotlib.axes import Axes
@@ -69,7 +69,7 @@ def intervals(
 
 
 def lines(
-    curves: dict[str, tuple[Sequence[float], Sequence[float]]], *, xlabel: str, ylabel: str, diagonal: bool = False
+    curves: Mapping[str, tuple[Sequence[float], Sequence[float]]], *, xlabel: str, ylabel: str, diagonal: bool = False
 ) -> str:
     """A few named curves; with ``diagonal`` the line of no skill as well."""
     canvas, axes = _axes(4.6, 3.6)

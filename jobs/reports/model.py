@@ -126,5 +126,7 @@ def scorecard(context: Context) -> Section:
 def _bins(card: Scorecard, name: str) -> Figure:
     table = card.binning.table(name)
     table = table[table["count"] > 0]
-    columns = (table[column].tolist() for column in ("bin", "woe", "count", "bad_rate"))
-    return Figure(charts.woe(*columns, title=name), f"{name}: IV {card.binning.iv[name]:.2f}; negative WOE is riskier.")
+    bins, woes, counts, rates = (table[column].tolist() for column in ("bin", "woe", "count", "bad_rate"))
+    return Figure(
+        charts.woe(bins, woes, counts, rates, name), f"{name}: IV {card.binning.iv[name]:.2f}; negative WOE is riskier."
+    )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import date, datetime
@@ -91,14 +92,15 @@ class Page:
 
 def shown(value: object) -> str:
     """A cell as people read it: thousands parted, few decimals, a dash for nothing."""
-    if value is None or value != value:  # NaN is the one value unlike itself
+    if value is None or (isinstance(value, float) and math.isnan(value)):
         return "–"
     if isinstance(value, bool):
         return "yes" if value else "no"
     if isinstance(value, int):
         return f"{value:,}"
     if isinstance(value, float | Decimal):
-        return f"{value:,.0f}" if abs(value) >= 1000 else f"{value:.4g}" if abs(value) < 0.1 else f"{value:,.3f}"
+        size = abs(float(value))
+        return f"{value:,.0f}" if size >= 1000 else f"{value:.3g}" if size < 0.1 else f"{value:,.3f}"
     if isinstance(value, datetime | date):
         return value.isoformat()[:10]
     return str(value)

@@ -14,9 +14,9 @@ from strata.jobs.runtime.run import Context
 from strata.jobs.runtime.tracking import CHALLENGER, CHAMPION, Tracking
 from strata.models.boosting import Boosting, boosting_learner, fit_boosting
 from strata.models.evaluation import Interval, auc_interval, score_table
-from strata.models.scorecard import Scorecard, fit_scorecard
+from strata.models.scorecard import Scorecard, ScorecardSpec, fit_scorecard
 from strata.models.specs import loan_default as loans
-from strata.models.validation import CrossValidation, cross_validate, paired_difference
+from strata.models.validation import CrossValidation, Learner, cross_validate, paired_difference
 
 SCORECARD, BOOSTED = "scorecard", "boosted"
 # The last year's loans had least time to go bad, so they test what the earlier ones taught.
@@ -79,12 +79,12 @@ def validate(context: Context, rows: DataFrame, boosted: Boosting) -> tuple[dict
     return found, measured + _differences(found)
 
 
-def _validated(context: Context, rows: DataFrame, learner: object) -> CrossValidation:
+def _validated(context: Context, rows: DataFrame, learner: ScorecardSpec | Learner) -> CrossValidation:
     settings = context.settings.validation
     return cross_validate(
         rows, learner, target=loans.TARGET, group=loans.GROUP, id="loan_id",
         folds=settings.folds, repeats=settings.repeats, seed=context.settings.seed,
-    )  # type: ignore[arg-type]  # fmt: skip
+    )  # fmt: skip
 
 
 def _figures(name: str, validation: CrossValidation, note: str) -> list[Measured]:

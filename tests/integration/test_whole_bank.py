@@ -146,7 +146,7 @@ for name in sys.argv[2:]:
     table = DeltaTable(f"{sys.argv[1]}/gold/{name}")
     rows = duckdb.read_parquet(table.file_uris())
     feed = table.metadata().configuration["delta.enableChangeDataFeed"]
-    answers[name] = [rows.count("*").fetchone()[0], rows.columns, feed]
+    answers[name] = [rows.count('*').fetchall()[0][0], rows.columns, feed]
 print(json.dumps(answers), flush=True)
 assert "pyspark" not in sys.modules
 import os; os._exit(0)
