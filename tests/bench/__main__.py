@@ -35,8 +35,8 @@ def growth_table(sizes: list[dict]) -> str:
     lines = [
         "# Growth of the whole way with the book copied under new keys",
         "",
-        f"2 cores, local mode, {sizes[0]['memory']} driver; code {sizes[0]['code']}. Fixed cost and slope are a straight "
-        "line through the three sizes; rows are postings.",
+        f"2 cores, local mode, {sizes[0]['memory']} driver; code {sizes[0]['code']}.",
+        "Fixed cost and slope are a straight line through the three sizes; rows are postings.",
         "",
         f"| step | {' | '.join(f'{t}: s / shuffle MB / peak GB' for t in titles)} | fixed s | s per million rows |",
         f"|---|{'---|' * (len(sizes) + 2)}",
