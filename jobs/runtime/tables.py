@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from datetime import date
 from pathlib import Path
@@ -16,6 +15,7 @@ from strata.conf.contracts import Table
 from strata.jobs.runtime.catalog import contract_of
 from strata.jobs.runtime.delta_log import latest_version, rows_written
 from strata.jobs.runtime.errors import InputError
+from strata.jobs.runtime.parallel import at_once
 
 
 @dataclass(frozen=True)
@@ -114,8 +114,8 @@ class Lake:
         writer.save(self.path(name))
         return self._note(name)
 
-    def replace_all(self, tables: Mapping[str, DataFrame], *, snapshot: date | None = None) -> None:
-        """``replace`` several tables side by side: small writes wait on the log more than on the cores.
+    def replace_all(self, tables: Mapping[str, DataFrame], *, snapshot: date | None = None) -> list[Written]:
+        """``replace`` several tables side by side.
 
         Only tables with a ``snapshot_by`` take the snapshot. Each is replaced whole or not at all; a kill
         leaves some replaced, and the rerun replaces them again.
@@ -125,8 +125,7 @@ class Lake:
             by_slice = contract_of(name).snapshot_by is not None
             return self.replace(name, tables[name], snapshot=snapshot if by_slice else None)
 
-        with ThreadPoolExecutor(max_workers=4) as pool:
-            list(pool.map(one, tables))
+        return at_once(one, tables)
 
     def append(self, name: str, rows: DataFrame) -> Written:
         """Append rows to a log-like table (ledger, bronze)."""

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import reduce
 from hashlib import sha256
 from pathlib import Path
-from typing import TypeVar
 
 from pyspark.sql import DataFrame, Row
 from pyspark.sql import functions as F
@@ -16,6 +14,7 @@ from pyspark.sql import functions as F
 from strata.conf.settings import Settings
 from strata.jobs.runtime.catalog import contract_of
 from strata.jobs.runtime.errors import GateError, InputError
+from strata.jobs.runtime.parallel import at_once
 from strata.jobs.runtime.run import Context
 from strata.jobs.runtime.tokens import load_key, tokeniser
 from strata.jobs.sources import cleaning
@@ -26,9 +25,6 @@ EMBEDDED, LANDED = "embedded", "landing"
 # Where the key may be made at the first run: a person's own machine and tests, never a cluster.
 OWN_MACHINE = ("local", "test")
 FILE = ("_source", "_origin", "_sha256")
-AT_ONCE = 4
-T = TypeVar("T")
-R = TypeVar("R")
 
 
 @dataclass(frozen=True)
@@ -81,12 +77,6 @@ def arrive(context: Context, source: Source) -> list[Row]:
         fresh = sum(at_once(lambda kind: land(context, kind, [f for f in files if f.kind == kind]), source.kinds))
         step.says(f"{fresh} new, {len(files) - fresh} already landed")
         return landed(context, source)
-
-
-def at_once(work: Callable[[T], R], items: Iterable[T]) -> list[R]:
-    """Do ``work`` on several items at a time: a Delta commit is mostly waiting. The first failure is raised."""
-    with ThreadPoolExecutor(AT_ONCE) as pool:
-        return list(pool.map(work, items))
 
 
 def landed(context: Context, source: Source) -> list[Row]:
@@ -154,12 +144,9 @@ def gate(context: Context, files: Sequence[Row]) -> None:
 def publish(context: Context, rows: Mapping[str, DataFrame]) -> None:
     """Replace each silver table by its accepted rows."""
     with context.progress.step("silver") as step:
-
-        def write(name: str) -> None:
-            written = context.lake.replace(name, cleaning.accepted(rows[name], name))
-            step.says(f"{name} {written.rows:,}")
-
-        at_once(write, rows)
+        accepted = {name: cleaning.accepted(part, name) for name, part in rows.items()}
+        for written in context.lake.replace_all(accepted):
+            step.says(f"{written.name} {written.rows:,}")
 
 
 def prove(context: Context, landed_files: Sequence[Row], files: Sequence[Row]) -> None:
