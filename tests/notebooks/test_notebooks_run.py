@@ -1,0 +1,65 @@
+"""Every notebook runs on a fresh bank without errors, and its stored outputs are whole and free of the machine."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import nbformat
+import pytest
+from nbclient import NotebookClient
+from nbformat import NotebookNode
+
+from tests.conftest import Bank
+
+FOLDER = Path(__file__).parents[2] / "notebooks"
+NOTEBOOKS = sorted(FOLDER.glob("*.ipynb"))
+MACHINE = re.compile(r"/(work|tmp|home|root|Users)/|Traceback|\bWARN|Warning")
+
+
+def code_cells(notebook: NotebookNode) -> list[NotebookNode]:
+    return [cell for cell in notebook.cells if cell.cell_type == "code"]
+
+
+def kinds(cell: NotebookNode) -> list[tuple[str, ...]]:
+    """What each output of a cell is: a stream's name, or the formats of a value or picture."""
+    return [
+        (o.output_type, *([o.name] if o.output_type == "stream" else sorted(o.get("data", ())))) for o in cell.outputs
+    ]
+
+
+def texts(cell: NotebookNode) -> list[str]:
+    found = []
+    for output in cell.outputs:
+        found += [output.text] if output.output_type == "stream" else []
+        found += [text for kind, text in output.get("data", {}).items() if kind.startswith("text/")]
+    return found
+
+
+def test_there_are_notebooks():
+    assert NOTEBOOKS
+
+
+@pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
+def test_stored_outputs_say_nothing_of_the_machine(path: Path):
+    notebook = nbformat.read(path, as_version=4)
+    assert notebook.metadata.kernelspec.name == "python3"
+    stained = [text for cell in code_cells(notebook) for text in texts(cell) if MACHINE.search(text)]
+    assert stained == []
+    assert [cell.execution_count for cell in code_cells(notebook)] == list(range(1, len(code_cells(notebook)) + 1))
+
+
+@pytest.mark.notebook
+@pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
+def test_notebook_runs_and_its_outputs_are_stored(path: Path, bank: Bank, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setenv("STRATA_LAKE", bank.lake)
+    stored = nbformat.read(path, as_version=4)
+    executed = nbformat.read(path, as_version=4)
+    for cell in code_cells(executed):
+        cell.outputs = []
+    # A failing cell raises here, with its source and its error.
+    NotebookClient(
+        executed, timeout=300, kernel_name="python3", resources={"metadata": {"path": str(FOLDER)}}
+    ).execute()
+    for before, after in zip(code_cells(stored), code_cells(executed), strict=True):
+        assert kinds(before) == kinds(after), before.source
