@@ -145,7 +145,7 @@ def test_steps_stop_at_the_first_failure(spark, tmp_path):
     def stopped(context: Context) -> None:
         raise GateError("no")
 
-    assert run_job(spark, Job("all", "", print, steps=(Job("gate", "", stopped), WRITER)), tmp_path) == 4
+    assert run_job(spark, Job("all", "", steps=(Job("gate", "", stopped), WRITER)), tmp_path) == 4
     assert not Lake(spark, str(tmp_path)).exists("customer")
 
 
