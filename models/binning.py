@@ -6,8 +6,9 @@ import json
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from itertools import pairwise
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -16,24 +17,46 @@ from pyspark.sql import functions as F
 
 from strata.models.binning_bins import FeatureBins, merged_groups
 from strata.models.binning_rows import Specials, require_column, source
-from strata.models.counts import Coded, Floats, Totals, Training, pre_bin_counts, training
+from strata.models.counts import Floats, Integers, Totals, Training
+from strata.models.evaluation import psi, psi_noise
 from strata.models.export import case_sql, number_sql
-from strata.models.merge import TRENDS, MergeRules, merge, woe_iv
+from strata.models.merge import PURE, TRENDS, MergeRules, Periods, merge, woe_iv
+from strata.models.training import training
 
 Splits = Mapping[str, Sequence[float] | Sequence[Sequence[str]]]
 FORMAT = "strata-binning-1"
 Direction = Literal[-1, 0, 1]
 
 
+class PeriodCounts(NamedTuple):
+    """The weight of goods and bads of one period (a vintage) in each bin."""
+
+    period: str
+    good: tuple[float, ...]
+    bad: tuple[float, ...]
+
+
+class Shift(NamedTuple):
+    """How far one period's distribution over the bins is from that of all other periods."""
+
+    period: str
+    psi: float
+    noise: float
+
+
 @dataclass(frozen=True)
 class BinnedFeature:
-    """A feature's bins with the weight of goods and bads in each, and what follows from them."""
+    """A feature's bins with the weight of goods and bads in each, and what follows from them.
+
+    ``periods`` hold the same counts period by period, when a period was named.
+    """
 
     bins: FeatureBins
     good: tuple[float, ...]
     bad: tuple[float, ...]
     woe: tuple[float, ...]
     bin_iv: tuple[float, ...]
+    periods: tuple[PeriodCounts, ...] = ()
 
     @property
     def iv(self) -> float:
@@ -47,6 +70,30 @@ class BinnedFeature:
         if self.bins.kind == "text" or not steps:
             return 0
         return 1 if max(steps) <= 0 else -1 if min(steps) >= 0 else 0
+
+    def shifts(self) -> list[Shift]:
+        """PSI of each period against all others, and the PSI that chance alone stays under in 999 of 1,000 cases."""
+        counts = np.array([np.add(part.good, part.bad) for part in self.periods])
+        others = counts.sum(axis=0) - counts
+        return [
+            Shift(part.period, psi(rest, own), psi_noise(rest, own))
+            for part, own, rest in zip(self.periods, counts, others, strict=True)
+            if own.sum() > 0 and rest.sum() > 0
+        ]
+
+    def stability(self) -> pd.DataFrame:
+        """One row a period and filled bin: period, bin, count, count_bad, bad_rate, woe, share (of the period)."""
+        labels = self.bins.labels()
+        rows = []
+        for part in self.periods:
+            good, bad = np.asarray(part.good), np.asarray(part.bad)
+            woe, _ = woe_iv(good, bad, max(good.sum(), PURE), max(bad.sum(), PURE))
+            counts = good + bad
+            rows += [
+                (part.period, labels[i], counts[i], bad[i], bad[i] / counts[i], woe[i], counts[i] / counts.sum())
+                for i in np.flatnonzero(counts)
+            ]
+        return pd.DataFrame(rows, columns=["period", "bin", "count", "count_bad", "bad_rate", "woe", "share"])
 
     def table(self) -> pd.DataFrame:
         """One row a bin: bin, count, count_good, count_bad, bad_rate, woe, iv; empty extra bins are left out."""
@@ -88,6 +135,13 @@ class Binning:
             raise ValueError(f"feature: {feature!r} was not binned; binned are {', '.join(self.features)}")
         return self.features[feature].table()
 
+    def stability(self, feature: str) -> pd.DataFrame:
+        """The bins of ``feature`` period by period; ``ValueError`` for an unknown one or without periods."""
+        self.table(feature)
+        if not self.features[feature].periods:
+            raise ValueError(f"feature: {feature!r} was binned without period=; name a column of vintages")
+        return self.features[feature].stability()
+
     def trends(self) -> dict[str, Direction]:
         """Direction of the risk of each number: +1, −1, or 0 when it is text, flat or turns."""
         return {name: binned.direction for name, binned in self.features.items()}
@@ -115,7 +169,9 @@ class Binning:
     def to_plain(self) -> list[dict[str, Any]]:
         """Plain values for JSON."""
         return [
-            b.bins.to_dict() | {"good": b.good, "bad": b.bad, "woe": b.woe, "iv": b.bin_iv}
+            b.bins.to_dict()
+            | {"good": b.good, "bad": b.bad, "woe": b.woe, "iv": b.bin_iv}
+            | ({"periods": [part._asdict() for part in b.periods]} if b.periods else {})
             for b in self.features.values()
         ]
 
@@ -124,7 +180,12 @@ class Binning:
         """The binning that ``to_plain`` wrote."""
         binned = (
             BinnedFeature(
-                FeatureBins.from_dict(dict(p)), *(tuple(map(float, p[k])) for k in ("good", "bad", "woe", "iv"))
+                FeatureBins.from_dict(dict(p)),
+                *(tuple(map(float, p[k])) for k in ("good", "bad", "woe", "iv")),
+                tuple(
+                    PeriodCounts(q["period"], *(tuple(map(float, q[k])) for k in ("good", "bad")))
+                    for q in p.get("periods", ())
+                ),
             )
             for p in plain
         )
@@ -152,7 +213,8 @@ class BinningRules:
     """How bins are made. ``trend`` is one for all, or a mapping of feature to trend (``auto`` for the others).
 
     ``min_share`` and ``min_bads`` hold for ordinary bins; ``splits`` are an analyst's own: edges of a number,
-    groups of levels of a text (levels in no group are unseen, unless one group holds ``"*"``).
+    groups of levels of a text (levels in no group are unseen, unless one group holds ``"*"``). ``stability``
+    (0 to 1) prefers bins whose WOE keeps its sign in every period.
     """
 
     max_bins: int = 6
@@ -160,6 +222,7 @@ class BinningRules:
     min_bads: float = 0.0
     trend: str | Mapping[str, str] = "auto"
     splits: Splits | None = None
+    stability: float = 0.0
 
     def check(self, features: Sequence[str]) -> None:
         """Raise ``ValueError`` naming the argument that cannot be."""
@@ -169,6 +232,8 @@ class BinningRules:
             raise ValueError(f"min_share: {self.min_share!r} is not a share from 0 to below 1")
         if self.min_bads < 0:
             raise ValueError(f"min_bads: {self.min_bads!r} is negative")
+        if not 0 <= self.stability <= 1:
+            raise ValueError(f"stability: {self.stability!r} is not a share from 0 to 1")
         trends = self.trend if isinstance(self.trend, Mapping) else {None: self.trend}
         for value in trends.values():
             if value not in TRENDS:
@@ -180,7 +245,7 @@ class BinningRules:
     def merge_rules(self, feature: str, weight: float) -> MergeRules:
         """The rules for the pre-bins of one feature among rows of ``weight``."""
         trend = self.trend.get(feature, "auto") if isinstance(self.trend, Mapping) else self.trend
-        return MergeRules(int(self.max_bins), self.min_share * weight, self.min_bads, trend)
+        return MergeRules(int(self.max_bins), self.min_share * weight, self.min_bads, trend, self.stability)
 
 
 def fit_binning(
@@ -196,6 +261,8 @@ def fit_binning(
     splits: Splits | None = None,
     event: Any = None,
     weight: str | None = None,
+    period: str | None = None,
+    stability: float = 0.0,
 ) -> Binning:
     """Bin ``features`` so that each has the largest information value that the rules allow.
 
@@ -204,31 +271,26 @@ def fit_binning(
     peak, valley, none); the levels of a text are ordered by risk and merged, those below ``min_share`` of all
     rows together first. Missing (null, NaN) and each of ``special_values`` (a list for all features of its
     type, or a mapping of feature to list) have bins of their own, beyond ``max_bins``. Candidate edges may be
-    approximate above 50,000 rows, counts are exact.
+    approximate above 50,000 rows, counts are exact. ``period`` names a column of vintages, whose counts are kept
+    apart; ``stability`` then lessens the value of a bin by that share of its rows in vintages of the other sign.
 
-    Small data are read once; larger in four scans (check, quantiles, levels of texts, counts), with shuffles of
-    levels and of counts only. Raises ``TypeError`` or ``ValueError`` naming the argument or column.
+    Small data are read once; larger in four scans (outcomes, a sample, levels of texts, counts), with shuffles
+    of levels and of counts only. Raises ``TypeError`` or ``ValueError`` naming the argument or column.
     """
-    rules = BinningRules(max_bins, min_share, min_bads, trend, splits)
-    given = source(data, target, features, event=event, weight=weight, special_values=special_values)
+    rules = BinningRules(max_bins, min_share, min_bads, trend, splits, stability)
+    given = source(data, target, features, event=event, weight=weight, special_values=special_values, period=period)
     rules.check(given.features)
-    rows = training(given)
-    _, coded, binning, _ = coded_binning(rows, rules)
-    coded.release()
-    return binning
+    if stability and not period:
+        raise ValueError("stability: name the column of vintages with period=")
+    return bin_rows(training(given), rules)
 
 
-def coded_binning(rows: Training, rules: BinningRules) -> tuple[tuple[FeatureBins, ...], Coded, Binning, list[Floats]]:
-    """Pre-bins, the rows as their codes, the binning, and each feature's WOE by code of its pre-bins."""
-    pre_bins = tuple(_edited(bins, rules.splits) for bins in rows.candidates(rules.min_share))
-    coded = rows.coded(pre_bins)
-    counts = pre_bin_counts(coded, pre_bins)
-    binned, woes = {}, []
-    for bins, table in zip(pre_bins, counts, strict=True):
-        merged = _merged(bins, table, rows.totals, rules)
-        binned[bins.feature] = merged.binned
-        woes.append(np.asarray(merged.binned.woe)[merged.places])
-    return pre_bins, coded, Binning(binned), woes
+def bin_rows(rows: Training, rules: BinningRules) -> Binning:
+    """``fit_binning`` on rows already brought."""
+    pre_bins = [_edited(bins, rules.splits) for bins in rows.candidates(rules.min_share)]
+    merge_one = partial(_merged, totals=rows.totals, rules=rules, keep_periods=rows.source.period is not None)
+    merged = rows.side_by_side(merge_one, list(zip(pre_bins, rows.counts(pre_bins), strict=True)))
+    return Binning({binned.bins.feature: binned for binned in merged})
 
 
 def _edited(bins: FeatureBins, splits: Splits | None) -> FeatureBins:
@@ -256,38 +318,42 @@ def _edited_groups(bins: FeatureBins, given: Sequence[Any]) -> FeatureBins:
     return replace(bins, groups=tuple(tuple(x for x in part if x != "*") for part in groups), rest=rest)
 
 
-@dataclass(frozen=True)
-class _Merged:
-    binned: BinnedFeature
-    places: np.ndarray[Any, np.dtype[np.int64]]
-
-
-def _merged(bins: FeatureBins, table: Floats, totals: Totals, rules: BinningRules) -> _Merged:
-    """Merge the pre-bins of one feature; ``places`` is the final code of each pre-bin's code."""
+def _merged(
+    counted: tuple[FeatureBins, Floats], *, totals: Totals, rules: BinningRules, keep_periods: bool
+) -> BinnedFeature:
+    """Merge the pre-bins of one feature, given with their counts (period, code, good or bad)."""
+    bins, by_period = counted
+    table = by_period.sum(axis=0)
     order = _risk_order(table[: bins.ordinary]) if bins.kind == "text" else np.arange(bins.ordinary)
     if rules.splits is not None and bins.feature in rules.splits:
         order, starts = np.arange(bins.ordinary), np.arange(bins.ordinary)
     else:
-        starts = _starts(bins, table[order], totals, rules)
+        starts = _starts(bins, by_period, order, totals, rules)
     place = np.empty(bins.ordinary, np.int64)
     place[order] = np.searchsorted(starts, np.arange(bins.ordinary), side="right") - 1
-    extra = np.arange(bins.size - bins.ordinary) + len(starts)
-    places = np.concatenate([place, extra])
     final = _final_bins(bins, place, starts)
-    good, bad = (np.bincount(places, table[:, k], final.size).astype(np.float64) for k in (0, 1))
+    places = np.concatenate([place, np.arange(bins.size - bins.ordinary) + len(starts)])
+    joined = np.zeros((len(by_period), final.size, 2))
+    np.add.at(joined, (slice(None), places), by_period)
+    good, bad = joined.sum(axis=0).T
     woe, iv = woe_iv(good, bad, totals.good, totals.bad)
-    return _Merged(BinnedFeature(final, *(tuple(map(float, x)) for x in (good, bad, woe, iv))), places)
+    vintages = zip(totals.periods, joined, strict=True) if keep_periods else ()
+    periods = tuple(PeriodCounts(name, *(tuple(map(float, side)) for side in part.T)) for name, part in vintages)
+    return BinnedFeature(final, *(tuple(map(float, x)) for x in (good, bad, woe, iv)), periods)
 
 
-def _starts(bins: FeatureBins, table: Floats, totals: Totals, rules: BinningRules) -> np.ndarray[Any, Any]:
+def _starts(bins: FeatureBins, by_period: Floats, order: Integers, totals: Totals, rules: BinningRules) -> Integers:
     limits = rules.merge_rules(bins.feature, totals.weight)
     if bins.kind == "text":
         limits = replace(limits, trend="none")
     # A pre-bin without rows can't change any value: it joins the filled one before it.
+    table = by_period.sum(axis=0)[order]
     filled = np.flatnonzero(table.sum(axis=1) > 0)
     if not len(filled):
         return np.array([0])
-    starts = merge(table[filled, 0], table[filled, 1], totals.good, totals.bad, limits).starts
+    vintages = by_period[:, order[filled]]
+    periods = Periods(vintages[..., 0], vintages[..., 1], *by_period.sum(axis=1).T)
+    starts = merge(table[filled, 0], table[filled, 1], totals.good, totals.bad, limits, periods).starts
     return np.concatenate([[0], filled[list(starts[1:])]]).astype(np.int64)
 
 

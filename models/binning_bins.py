@@ -59,25 +59,26 @@ class FeatureBins:
         levels = list(self.groups[i]) + (["(rare or unseen)"] if i == self.rest else [])
         return " | ".join(levels)
 
-    def codes(self, values: pd.Series) -> Codes:
+    def codes(self, values: pd.Series | NDArray[Any]) -> Codes:
         """Codes of raw values: float64 with NaN for missing when a number, objects with None when text."""
         return self._number_codes(values) if self.kind == "number" else self._text_codes(values)
 
-    def _number_codes(self, values: pd.Series) -> Codes:
-        raw = values.to_numpy(dtype=np.float64)
+    def _number_codes(self, values: pd.Series | NDArray[Any]) -> Codes:
+        raw = np.asarray(values, dtype=np.float64)
         codes = np.searchsorted(np.asarray(self.edges), raw, side="right").astype(np.int16)
         for i, special in enumerate(self.specials):
             codes[raw == special] = self.ordinary + i
         codes[np.isnan(raw)] = self.missing
         return codes
 
-    def _text_codes(self, values: pd.Series) -> Codes:
+    def _text_codes(self, values: pd.Series | NDArray[Any]) -> Codes:
+        raw = np.asarray(values, dtype=object)
         code_of: dict[str, int] = {level: i for i, levels in enumerate(self.groups) for level in levels}
         code_of |= {str(value): self.ordinary + i for i, value in enumerate(self.specials)}
         known = pd.Index(list(code_of), dtype=object)
         numbers = np.asarray([*code_of.values(), self.missing + 1 if self.rest is None else self.rest], np.int16)
-        codes = numbers[known.get_indexer(values.to_numpy(dtype=object))]
-        codes[values.isna().to_numpy()] = self.missing
+        codes = numbers[known.get_indexer(raw)]
+        codes[pd.isna(raw)] = self.missing
         return codes
 
     def to_dict(self) -> dict[str, Any]:

@@ -26,16 +26,23 @@ class Source:
     specials: tuple[tuple[float | str, ...], ...]
     event: Any = None
     weight: str | None = None
+    period: str | None = None
+
+    def place(self, feature: str) -> int:
+        """The number of ``feature`` in the names of the columns of ``rows``."""
+        return self.features.index(feature)
 
     def rows(self, *keep: str) -> DataFrame:
-        """``keep`` as it is, then ``bad`` (1, 0 or null), ``weight`` and one column ``f<i>`` per feature."""
+        """``keep`` as it is, then ``bad`` (1, 0 or null), ``weight``, ``period`` and a column ``f<i>`` per feature."""
         values = [
             column(name).cast("double" if kind == "number" else "string").alias(f"f{i}")
             for i, (name, kind) in enumerate(zip(self.features, self.kinds, strict=True))
         ]
         weight = column(self.weight).cast("double") if self.weight else F.lit(1.0)
+        period = column(self.period).cast("string") if self.period else F.lit("")
         kept = [column(name).alias(f"k{i}") for i, name in enumerate(keep)]
-        return self.data.select(*kept, self.outcome().alias("bad"), weight.alias("weight"), *values)
+        basics = (self.outcome().alias("bad"), weight.alias("weight"), period.alias("period"))
+        return self.data.select(*kept, *basics, *values)
 
     def outcome(self) -> Column:
         """1 for bad, 0 for good, null when unknown."""
@@ -55,6 +62,7 @@ def source(
     event: Any = None,
     weight: str | None = None,
     special_values: Specials = None,
+    period: str | None = None,
 ) -> Source:
     """Check the arguments of a fit against the schema; no job runs.
 
@@ -69,16 +77,16 @@ def source(
     for role, name in [
         ("target", target),
         *[("features", f) for f in names],
-        *([("weight", weight)] if weight else []),
+        *[(role, name) for role, name in (("weight", weight), ("period", period)) if name],
     ]:
         require_column(data, role, name)
     if len(set(names)) != len(names):
         raise ValueError(f"features: {next(n for n in names if names.count(n) > 1)!r} is named twice; name it once")
-    if used := {target, weight} & set(names):
-        raise ValueError(f"features: {used.pop()!r} is the target or the weight; remove it from the features")
+    if used := {target, weight, period} & set(names):
+        raise ValueError(f"features: {used.pop()!r} is the target, weight or period; remove it from the features")
     _check_target(data, target, event)
     kinds = tuple(_kind(data, name) for name in names)
-    return Source(data, target, names, kinds, _specials(special_values, names, kinds), event, weight)
+    return Source(data, target, names, kinds, _specials(special_values, names, kinds), event, weight, period)
 
 
 def column(name: str) -> Column:

@@ -3,30 +3,22 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
 from numpy.typing import ArrayLike, NDArray
 from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
+from scipy.stats import chi2
 
 from strata.models.binning_rows import column, require_column
+from strata.models.intervals import Z_95, Interval, wilson
 
 Floats = NDArray[np.float64]
 MOST_SCORES = 100_000
-Z_95 = 1.959963984540054
-
-
-class Interval(NamedTuple):
-    """A figure with the ends of its interval and how they were found."""
-
-    value: float
-    low: float
-    high: float
-    method: str
+CELLS_AT_ONCE = 1_000_000
 
 
 @dataclass(frozen=True)
@@ -97,7 +89,8 @@ def _grouped(rows: DataFrame, by: Column) -> DataFrame:
     return (
         rows.groupBy(by.alias("cell"))
         .agg(
-            F.avg("risk").alias("risk"),
+            # The mean of equal numbers can miss them by a rounding; a threshold must be one of them.
+            F.greatest(F.least(F.avg("risk"), F.max("risk")), F.min("risk")).alias("risk"),
             F.sum(F.col("weight") * (1 - F.col("bad"))).alias("good"),
             F.sum(F.col("weight") * F.col("bad")).alias("bad"),
             F.count_if(~F.coalesce(sound, F.lit(False))).alias("wrong"),
@@ -108,8 +101,7 @@ def _grouped(rows: DataFrame, by: Column) -> DataFrame:
 
 def auc(table: ScoreTable) -> float:
     """Area under the ROC curve: how often a bad is riskier than a good, ties one half."""
-    below = np.cumsum(table.good) - table.good / 2
-    return float(table.bad @ below / (table.bad.sum() * table.good.sum()))
+    return float(_areas(*_shares(table)))
 
 
 def gini(table: ScoreTable) -> float:
@@ -119,8 +111,23 @@ def gini(table: ScoreTable) -> float:
 
 def ks(table: ScoreTable) -> float:
     """The largest distance between the distributions of goods and of bads."""
-    goods, bads = np.cumsum(table.good) / table.good.sum(), np.cumsum(table.bad) / table.bad.sum()
-    return float(np.abs(goods - bads).max())
+    return float(_distances(*_shares(table)))
+
+
+def _shares(table: ScoreTable) -> tuple[Floats, Floats]:
+    return table.good / table.good.sum(), table.bad / table.bad.sum()
+
+
+def _areas(good: Floats, bad: Floats) -> Floats:
+    """AUC from shares of goods and of bads by rising risk, along the last axis."""
+    answer: Floats = (bad * (np.cumsum(good, axis=-1) - good / 2)).sum(axis=-1)
+    return answer
+
+
+def _distances(good: Floats, bad: Floats) -> Floats:
+    """KS from the same shares."""
+    answer: Floats = np.abs(np.cumsum(good - bad, axis=-1)).max(axis=-1)
+    return answer
 
 
 def brier(table: ScoreTable) -> float:
@@ -144,16 +151,42 @@ def auc_interval(table: ScoreTable) -> Interval:
     return Interval(value, low, high, "DeLong 95 %")
 
 
-def ks_interval(table: ScoreTable, *, draws: int = 500, seed: int = 0) -> Interval:
-    """KS with the 95 % interval of the stratified bootstrap (percentiles of ``draws`` resamplings of rows)."""
-    rng = np.random.default_rng(seed)
-    sides = []
-    for part in (table.good, table.bad):
-        drawn = rng.multinomial(max(round(part.sum()), 1), part / part.sum(), size=draws)
-        sides.append(np.cumsum(drawn, axis=1) / drawn.sum(axis=1, keepdims=True))
-    spread = np.abs(sides[0] - sides[1]).max(axis=1)
-    low, high = (float(x) for x in np.quantile(spread, (0.025, 0.975)))
-    return Interval(ks(table), low, high, f"bootstrap 95 %, {draws} draws")
+def bootstrap_intervals(
+    table: ScoreTable, *, draws: int = 500, seed: int = 0, level: float = 0.95
+) -> dict[str, Interval]:
+    """``auc``, ``ks`` and ``gini`` with percentile intervals of the stratified bootstrap, from one set of draws.
+
+    Goods and bads are resampled apart, so their numbers stay as they are. A weight counts as so many equal
+    rows: with weights that are not counts (sampling, fuzzy outcomes) scale them to add up to the effective
+    number of rows first, or the intervals are too narrow. KS is a maximum, so its draws lie a little above
+    it; with few bads its interval leans upwards. Memory does not grow with ``draws`` or distinct risks: some
+    draws are made at a time, and how many at a time does not change them. Raises ``ValueError`` for fewer
+    than 2 ``draws`` or a ``level`` that is not between 0 and 1.
+    """
+    if draws < 2 or not 0 < level < 1:
+        raise ValueError(f"draws, level: {draws} and {level} won't do; take at least 2 and a share such as 0.95")
+    found = [(_areas(goods, bads), _distances(goods, bads)) for goods, bads in _resampled(table, draws, seed)]
+    areas, distances = (np.concatenate(parts) for parts in zip(*found, strict=True))
+    method = f"bootstrap {100 * level:g} %, {draws} draws"
+    tails = ((1 - level) / 2, (1 + level) / 2)
+    drawn = {"auc": (auc, areas), "ks": (ks, distances), "gini": (gini, 2 * areas - 1)}
+    return {
+        name: Interval(measure(table), *(float(x) for x in np.quantile(values, tails)), method)
+        for name, (measure, values) in drawn.items()
+    }
+
+
+def _resampled(table: ScoreTable, draws: int, seed: int) -> Iterator[tuple[Floats, Floats]]:
+    """Shares of goods and of bads by risk (draws × risks), at most ``CELLS_AT_ONCE`` cells of each at a time."""
+    sides = [
+        (rng, max(round(part.sum()), 1), part / part.sum())
+        for rng, part in zip(np.random.default_rng(seed).spawn(2), (table.good, table.bad), strict=True)
+    ]
+    most = max(1, CELLS_AT_ONCE // len(table.risk))
+    for first in range(0, draws, most):
+        size = min(most, draws - first)
+        goods, bads = (rng.multinomial(rows, shares, size=size) / rows for rng, rows, shares in sides)
+        yield goods, bads
 
 
 def roc_points(table: ScoreTable) -> pd.DataFrame:
@@ -182,36 +215,37 @@ def calibration_table(table: ScoreTable, *, parts: int = 10) -> pd.DataFrame:
     count, bads, expected = (np.bincount(place, x, parts) for x in (weight, table.bad, weight * table.risk))
     filled = count > 0
     count, rate = count[filled], bads[filled] / count[filled]
-    middle = (rate + Z_95**2 / (2 * count)) / (1 + Z_95**2 / count)
-    half = Z_95 / (1 + Z_95**2 / count) * np.sqrt(rate * (1 - rate) / count + Z_95**2 / (4 * count**2))
+    low, high = wilson(bads[filled], count)
     return pd.DataFrame(
         {
             "part": np.flatnonzero(filled) + 1,
             "count": count,
             "mean_probability": expected[filled] / count,
             "bad_rate": rate,
-            "low": middle - half,
-            "high": middle + half,
+            "low": low,
+            "high": high,
         }
     )
 
 
-def calibration_line(table: ScoreTable) -> tuple[float, float]:
+def calibration_line(table: ScoreTable, *, slope: bool = True) -> tuple[float, float]:
     """Intercept and slope of the regression of the outcome on the logit of the probability; ideal is (0, 1).
 
-    A slope below 1 says that the probabilities are too extreme. Raises ``ValueError`` when a probability is
-    not between 0 and 1 or all are equal.
+    A slope below 1 says that the probabilities are too extreme. Without ``slope`` it stays 1 and the
+    intercept alone is fitted, which takes fewer bads. Raises ``ValueError`` when a probability is not between
+    0 and 1 or all are equal.
     """
     if table.risk.min() < 0 or table.risk.max() > 1 or len(table.risk) < 2:
         raise ValueError("risk: calibration needs at least two different probabilities from 0 to 1")
     p = np.clip(table.risk, 1e-15, 1 - 1e-15)
     x = np.column_stack([np.ones(len(p)), np.log(p / (1 - p))])
     beta, weight = np.array([0.0, 1.0]), table.good + table.bad
+    fitted = slice(2 if slope else 1)
     for _ in range(100):
         risk = 1 / (1 + np.exp(-np.clip(x @ beta, -500, 500)))
         hessian = (x * (weight * risk * (1 - risk))[:, None]).T @ x
-        step = np.linalg.pinv(hessian) @ (x.T @ (table.bad - weight * risk))
-        beta = beta + np.clip(step, -1, 1)
+        step = np.linalg.pinv(hessian[fitted, fitted]) @ (x.T @ (table.bad - weight * risk))[fitted]
+        beta[fitted] += np.clip(step, -1, 1)
         if np.abs(step).max() < 1e-10:
             break
     return float(beta[0]), float(beta[1])
@@ -249,6 +283,17 @@ def psi(expected: Sequence[float] | Floats, actual: Sequence[float] | Floats) ->
     used = (left > 0) | (right > 0)
     a, b = (np.maximum(x[used], 0.5) / x.sum() for x in (left, right))
     return float(np.sum((b - a) * np.log(b / a)))
+
+
+def psi_noise(expected: Sequence[float] | Floats, actual: Sequence[float] | Floats, *, level: float = 0.999) -> float:
+    """The PSI that two samples of one population stay under with probability ``level``.
+
+    PSI is about (1/n + 1/m) times a chi-squared variable with cells − 1 degrees of freedom (Yurdakul and Naranjo
+    2020, "Statistical properties of the population stability index").
+    """
+    left, right = np.asarray(expected, np.float64), np.asarray(actual, np.float64)
+    cells = int(((left > 0) | (right > 0)).sum())
+    return float(chi2.ppf(level, max(cells - 1, 1)) * (1 / left.sum() + 1 / right.sum()))
 
 
 def measures(table: ScoreTable) -> dict[str, float]:

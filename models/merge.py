@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import pairwise
 from typing import Literal, NamedTuple
 
@@ -23,17 +23,19 @@ class MergeRules:
     """What merged bins must satisfy; counts are weights when rows are weighted.
 
     ``trend`` speaks of risk (the bad rate) along the feature: ascending means that it never falls.
-    ``auto`` is the better of ascending and descending by information value.
+    ``auto`` is the better of ascending and descending. ``stability`` (0 to 1) lessens the value of a bin by that
+    share of itself times the share of its rows that lie in periods where its WOE has the other sign.
     """
 
     max_bins: int = 6
     min_count: float = 0.0
     min_bads: float = 0.0
     trend: str = "auto"
+    stability: float = 0.0
 
 
 class Merged(NamedTuple):
-    """Where bins start (index of their first pre-bin, the first is 0) and their information value."""
+    """Where bins start (index of their first pre-bin, the first is 0) and their value, less instability."""
 
     starts: tuple[int, ...]
     iv: float
@@ -51,14 +53,30 @@ def woe_iv(good: Floats, bad: Floats, total_good: float, total_bad: float) -> tu
     return woe, np.where(full, (good_share - bad_share) * woe, 0.0)
 
 
-def merge(good: Floats, bad: Floats, total_good: float, total_bad: float, rules: MergeRules) -> Merged:
-    """Merge ordered pre-bins so that the information value is the largest that ``rules`` allow.
+class Periods(NamedTuple):
+    """The same counts period by period, (period, pre-bin), and the totals of each period's rows."""
+
+    good: Floats
+    bad: Floats
+    total_good: Floats
+    total_bad: Floats
+
+
+def merge(
+    good: Floats, bad: Floats, total_good: float, total_bad: float, rules: MergeRules, periods: Periods | None = None
+) -> Merged:
+    """Merge ordered pre-bins so that the value is the largest that ``rules`` allow.
 
     ``good`` and ``bad`` are counts of the m pre-bins in order; the totals are of all rows, missing and
-    special ones too. Exact: O(max_bins · m² log m). Of equal values the one with fewer bins wins. When no
-    division satisfies the rules the answer is one bin.
+    special ones too; ``periods`` are needed for ``rules.stability`` alone. Exact: O(max_bins · m² log m), and
+    O(periods · m²) for stability. Of equal values the one with fewer bins wins. When no division satisfies the
+    rules the answer is one bin.
     """
     pieces = _Pieces.of(good, bad, total_good, total_bad, rules)
+    if rules.stability and periods:
+        left = 1 - rules.stability * _flipped(good, bad, total_good, total_bad, periods)
+        allowed = np.isfinite(pieces.value)
+        pieces = replace(pieces, value=np.where(allowed, np.where(allowed, pieces.value, 0.0) * left, -np.inf))
     if rules.trend == "auto":
         up, down = (_best(pieces, rules.max_bins, trend) for trend in ("ascending", "descending"))
         return down if down.iv > up.iv + TIE else up
@@ -74,10 +92,8 @@ class _Pieces:
 
     @staticmethod
     def of(good: Floats, bad: Floats, total_good: float, total_bad: float, rules: MergeRules) -> _Pieces:
-        goods, bads = (np.concatenate([[0.0], np.cumsum(counts)]) for counts in (good, bad))
-        run_good, run_bad = goods[None, 1:] - goods[:-1, None], bads[None, 1:] - bads[:-1, None]
+        run_good, run_bad = _runs(good), _runs(bad)
         upper = np.triu(np.ones(run_good.shape, dtype=bool))
-        run_good, run_bad = np.where(upper, run_good, 0.0), np.where(upper, run_bad, 0.0)
         woe, iv = woe_iv(run_good, run_bad, total_good, total_bad)
         enough = (run_good + run_bad >= rules.min_count - 1e-9) & (run_bad >= rules.min_bads - 1e-9)
         filled = run_good + run_bad > 0
@@ -86,6 +102,24 @@ class _Pieces:
     def whole(self, starts: tuple[int, ...]) -> float:
         ends = (*starts[1:], len(self.value))
         return float(sum(self.value[a, b - 1] for a, b in zip(starts, ends, strict=True)))
+
+
+def _runs(counts: Floats) -> Floats:
+    """Sums of all runs of pre-bins [i, j]; 0 below the diagonal."""
+    ends = np.concatenate([[0.0], np.cumsum(counts)])
+    return np.triu(ends[None, 1:] - ends[:-1, None])
+
+
+def _flipped(good: Floats, bad: Floats, total_good: float, total_bad: float, periods: Periods) -> Floats:
+    """Of every run the share of its rows that lie in periods where its WOE has the other sign."""
+    side = np.sign(_runs(good) * total_bad - _runs(bad) * total_good)
+    flipped = np.zeros_like(side)
+    for goods, bads, all_good, all_bad in zip(*periods, strict=True):
+        run_good, run_bad = _runs(goods), _runs(bads)
+        other = np.sign(run_good * all_bad - run_bad * all_good) * side < 0
+        flipped += np.where(other, run_good + run_bad, 0.0)
+    count = _runs(good + bad)
+    return np.divide(flipped, count, out=np.zeros_like(count), where=count > 0)
 
 
 def _best(pieces: _Pieces, max_bins: int, trend: str) -> Merged:

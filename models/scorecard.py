@@ -12,11 +12,14 @@ import pandas as pd
 from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
-from strata.models.binning import BinnedFeature, Binning, BinningRules, Splits, coded_binning, read_json
+from strata.models.binning import BinnedFeature, Binning, BinningRules, Splits, bin_rows, read_json
 from strata.models.binning_rows import Source, Specials, require_column, source
-from strata.models.counts import Training, training
-from strata.models.scorecard_scale import Points, Scale, grade_of, score_sql
-from strata.models.selection import Fitted, SelectionRules, Verdict, select_and_fit
+from strata.models.counts import Training
+from strata.models.export import DIALECTS, SPARK, Dialect
+from strata.models.pmml import scorecard_pmml
+from strata.models.scorecard_scale import Points, Scale, score_rows, score_sql
+from strata.models.selection import INTERCEPT, Fitted, SelectionRules, Verdict, screen_alone, select_and_fit
+from strata.models.training import training
 
 FORMAT = "strata-scorecard-1"
 
@@ -27,7 +30,8 @@ class ScorecardSpec:
 
     Binning as in ``fit_binning``; selection as in ``SelectionRules`` (``forced`` stay in, ``forbidden`` stay
     out, None switches a threshold off); scale as in ``Scale``; ``reasons`` is the number of reason columns.
-    ``event`` names the bad value of the target; ``weight`` is a column.
+    ``event`` names the bad value of the target; ``weight`` is a column; ``period`` a column of vintages, over
+    which ``max_psi`` drops features that shift and ``stability`` prefers bins that keep their sign.
     """
 
     target: str
@@ -40,6 +44,8 @@ class ScorecardSpec:
     min_bads: float = 0.0
     trend: str | Mapping[str, str] = "auto"
     splits: Splits | None = None
+    period: str | None = None
+    stability: float = 0.0
     forced: Sequence[str] = ()
     forbidden: Sequence[str] = ()
     min_iv: float = 0.02
@@ -47,6 +53,7 @@ class ScorecardSpec:
     max_vif: float | None = 5.0
     max_p_value: float | None = 0.05
     max_features: int | None = None
+    max_psi: float | None = 0.25
     penalty: float = 0.0
     bads_per_feature: float = 5.0
     base_score: float = 600.0
@@ -61,6 +68,8 @@ class ScorecardSpec:
         for role in ("reasons", "penalty", "bads_per_feature"):
             if getattr(self, role) < 0:
                 raise ValueError(f"{role}: {getattr(self, role)!r} is negative")
+        if self.stability and not self.period:
+            raise ValueError("stability: name the column of vintages with period=")
         for role in ("forced", "forbidden"):
             if strangers := [name for name in getattr(self, role) if name not in self.features]:
                 raise ValueError(f"{role}: {strangers[0]!r} is not among the features")
@@ -70,7 +79,7 @@ class ScorecardSpec:
     @property
     def binning_rules(self) -> BinningRules:
         """How bins are made."""
-        return BinningRules(self.max_bins, self.min_share, self.min_bads, self.trend, self.splits)
+        return BinningRules(self.max_bins, self.min_share, self.min_bads, self.trend, self.splits, self.stability)
 
     @property
     def selection_rules(self) -> SelectionRules:
@@ -83,6 +92,7 @@ class ScorecardSpec:
             self.max_vif,
             self.max_p_value,
             self.max_features,
+            self.max_psi,
             self.penalty,
             self.bads_per_feature,
         )
@@ -102,6 +112,7 @@ class ScorecardSpec:
             event=self.event,
             weight=self.weight,
             special_values=self.special_values,
+            period=self.period,
         )
 
 
@@ -179,26 +190,38 @@ class Scorecard:
         """
         for name in self.features:
             require_column(data, "data", name)
-        added = self._sql()
+        added = self._sql(SPARK)
         if taken := [name for name in added if name in data.columns]:
             raise ValueError(f"data: there is a column {taken[0]!r} already; rename or drop it")
         return data.select("*", *[F.expr(text).alias(name) for name, text in added.items()])
 
-    def _sql(self) -> dict[str, str]:
-        return score_sql(self.points, self.kept, self.scale, self.reasons)
+    def _sql(self, dialect: Dialect) -> dict[str, str]:
+        return score_sql(self.points, self.kept, self.scale, self.reasons, dialect)
 
     def score_pandas(self, rows: pd.DataFrame) -> pd.DataFrame:
-        """Score, probability and grade of a few rows on the driver: numbers as float64, texts as objects."""
-        score = np.full(len(rows), self.points.base, dtype=np.int64)
-        for name, binned in self.kept.items():
-            values = rows[name].astype("float64") if binned.bins.kind == "number" else rows[name].astype(object)
-            score += np.asarray(self.points.by_feature[name], np.int64)[binned.bins.codes(values)]
-        probability, grade = self.scale.probability(score), grade_of(score, self.scale)
-        return pd.DataFrame({"score": score, "probability": probability, "grade": grade}, index=rows.index)
+        """The columns that ``score`` adds, of rows on the driver, by numpy; texts are objects.
 
-    def to_sql(self) -> str:
-        """A Spark SELECT list giving score, probability, grade, reason_1..n: ``SELECT id, {sql} FROM t``."""
-        return ",\n".join(f"{text} AS {name}" for name, text in self._sql().items())
+        Raises ``ValueError`` when a feature is absent.
+        """
+        if absent := [name for name in self.features if name not in rows.columns]:
+            raise ValueError(f"rows: there is no column {absent[0]!r}")
+        return score_rows(rows, self.points, self.kept, self.scale, self.reasons)
+
+    def to_sql(self, dialect: str = "spark") -> str:
+        """A SELECT list giving score, probability, grade, reason_1..n: ``SELECT id, {sql} FROM t``.
+
+        ``spark`` is Spark SQL; ``ansi`` is standard SQL as DuckDB and PostgreSQL run it, names in double quotes.
+        A text is compared exactly, as those two do; a database that ignores case or trailing spaces by its
+        collation needs a binary one. PostgreSQL has no cast from boolean to double: give it 0 and 1. Raises
+        ``ValueError`` for another dialect.
+        """
+        if dialect not in DIALECTS:
+            raise ValueError(f"dialect: {dialect!r} is none of {', '.join(DIALECTS)}")
+        return ",\n".join(f"{text} AS {name}" for name, text in self._sql(DIALECTS[dialect]).items())
+
+    def to_pmml(self) -> str:
+        """A PMML 4.4 Scorecard, see ``models/pmml.py`` for what a consumer must know."""
+        return scorecard_pmml(self.points, self.kept, self.scale, self.reasons)
 
     def to_json(self) -> str:
         """The whole scorecard as JSON text; ``from_json`` gives an equal value back."""
@@ -244,8 +267,9 @@ class Scorecard:
 def fit_scorecard(data: DataFrame, spec: ScorecardSpec) -> Scorecard:
     """Bin, select, regress and scale ``data`` (one row a case) as ``spec`` says.
 
-    Up to 50,000 rows the data are read once and fitted on the driver; above, codes of pre-bins (two bytes a
-    value) are cached and every step is one scan of them that sums bounded arrays, a few per kept feature.
+    Up to 50,000 rows the data are read once and fitted on the driver; above, they are binned in four scans, then
+    the codes of features that pass on their own (two bytes a value) are cached, and every further step is one
+    scan of them that sums bounded arrays, a few per kept feature.
     Raises ``TypeError`` or ``ValueError`` naming the argument or column, and ``ValueError`` when no feature
     survives the selection.
     """
@@ -260,35 +284,37 @@ def fit_scorecard(data: DataFrame, spec: ScorecardSpec) -> Scorecard:
 
 def fit_rows(rows: Training, spec: ScorecardSpec) -> Scorecard:
     """``fit_scorecard`` on rows already brought; a scorecard without features is an answer here."""
-    _, coded, binning, woes = coded_binning(rows, spec.binning_rules)
+    binning, rules = bin_rows(rows, spec.binning_rules), spec.selection_rules
+    dropped = screen_alone(binning, rules)
+    left = [binned for name, binned in binning.features.items() if name not in dropped]
+    coded = rows.coded([binned.bins for binned in left])
     try:
-        ivs = [binning.iv[name] for name in rows.source.features]
-        fitted, verdicts = select_and_fit(coded, woes, rows.source.features, ivs, rows.totals.bad, spec.selection_rules)
+        fitted, verdicts = select_and_fit(coded, left, rows.totals.bad, rules)
     finally:
         coded.release()
-    return _scaled(rows, spec, binning, fitted, verdicts)
+    found = dropped | {verdict.feature: verdict for verdict in verdicts}
+    return _scaled(rows, spec, binning, fitted, tuple(found[name] for name in binning.features))
 
 
 def _scaled(
     rows: Training, spec: ScorecardSpec, binning: Binning, fitted: Fitted, verdicts: tuple[Verdict, ...]
 ) -> Scorecard:
-    scale, names = spec.scale, rows.source.features
-    kept = [(i + 1, v.feature) for i, v in enumerate(verdicts) if v.kept]
+    scale, totals, kept = spec.scale, rows.totals, [verdict.feature for verdict in verdicts if verdict.kept]
+    beta = dict(zip(fitted.names, fitted.beta, strict=True))
     by_feature = {
-        name: tuple(round(scale.points(fitted.beta[i] * woe)) for woe in binning.features[name].woe) for i, name in kept
+        name: tuple(round(scale.points(beta[name] * woe)) for woe in binning.features[name].woe) for name in kept
     }
-    labelled = [(0, "(intercept)"), *kept]
-    totals = rows.totals
     return Scorecard(
         spec.target,
         scale,
         spec.reasons,
         binning,
-        Points(round(scale.offset + scale.points(fitted.beta[0])), by_feature),
-        {name: float(fitted.beta[i]) for i, name in labelled},
-        {name: float(fitted.errors[i]) for i, name in labelled},
-        {name: float(fitted.p_values[i]) for i, name in labelled},
+        Points(round(scale.offset + scale.points(beta[INTERCEPT])), by_feature),
+        *(
+            {name: float(value) for name, value in zip(fitted.names, values, strict=True)}
+            for values in (fitted.beta, fitted.errors, fitted.p_values)
+        ),
         float(fitted.log_likelihood),
         verdicts,
-        {"rows": totals.rows, "good": totals.good, "bad": totals.bad, "candidates": len(names)},
+        {"rows": totals.rows, "good": totals.good, "bad": totals.bad, "candidates": len(binning.features)},
     )

@@ -8,6 +8,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from strata.models.binning import BinnedFeature, Binning
 from strata.models.counts import Block, Coded, Floats
 from strata.models.logistic import (
     Bools,
@@ -24,12 +25,13 @@ from strata.models.logistic import (
 
 # A step below ROUGH is exact enough to choose the next feature by; Newton's next is its square.
 ROUGH, EXACT = 1e-3, 1e-9
+INTERCEPT = "(intercept)"
 
 
 class Verdict(NamedTuple):
     """What became of a candidate feature.
 
-    ``stage`` is kept, business, iv, correlation, vif, sign, p_value, few_bads or separation.
+    ``stage`` is kept, business, iv, psi, correlation, vif, sign, p_value, few_bads or separation.
     """
 
     feature: str
@@ -54,6 +56,7 @@ class SelectionRules:
     max_vif: float | None = 5.0
     max_p_value: float | None = 0.05
     max_features: int | None = None
+    max_psi: float | None = 0.25
     penalty: float = 0.0
     bads_per_feature: float = 5.0
 
@@ -74,55 +77,75 @@ class SelectionRules:
 class Choice:
     """Candidates under selection; ``alive`` are still in, ``verdicts`` tell why the others are not."""
 
-    names: Sequence[str]
-    ivs: Sequence[float]
+    binned: Sequence[BinnedFeature]
     rules: SelectionRules
     bads: float
     alive: list[int] = field(default_factory=list)
-    verdicts: dict[str, Verdict] = field(default_factory=dict)
+    verdicts: dict[int, Verdict] = field(default_factory=dict)
+
+    def name(self, i: int) -> str:
+        """What candidate ``i`` is called."""
+        return self.binned[i].bins.feature
 
     def drop(self, i: int, stage: str, reason: str) -> None:
         """Record why candidate ``i`` goes."""
         self.alive.remove(i)
-        self.verdicts[self.names[i]] = Verdict(self.names[i], False, stage, reason)
+        self.verdicts[i] = Verdict(self.name(i), False, stage, reason)
 
     def forced(self, i: int) -> bool:
         """Whether the analyst wants candidate ``i`` whatever the figures say."""
-        return self.names[i] in self.rules.forced
+        return self.name(i) in self.rules.forced
 
     def record(self) -> tuple[Verdict, ...]:
         """One verdict per candidate, in their order."""
         return tuple(
-            self.verdicts.get(name) or Verdict(name, True, "kept", "forced" if self.forced(i) else "kept")
-            for i, name in enumerate(self.names)
+            self.verdicts.get(i) or Verdict(self.name(i), True, "kept", "forced" if self.forced(i) else "kept")
+            for i in range(len(self.binned))
         )
 
 
 @dataclass(frozen=True)
 class Fitted:
-    """The final model: coefficients by candidate (0 when out), their errors and p-values, intercept first."""
+    """The final model: ``(intercept)`` and the kept features by name, with coefficients, errors and p-values."""
 
+    names: tuple[str, ...]
     beta: Floats
     errors: Floats
     p_values: Floats
     log_likelihood: float
 
 
-def select_and_fit(
-    coded: Coded,
-    woes: Sequence[Floats],
-    names: Sequence[str],
-    ivs: Sequence[float],
-    bads: float,
-    rules: SelectionRules,
-) -> tuple[Fitted, tuple[Verdict, ...]]:
-    """Screen the candidates, then fit those that remain with coefficients of the right sign.
+def screen_alone(binning: Binning, rules: SelectionRules) -> dict[str, Verdict]:
+    """Why features go that are judged by themselves: the business list, information value, PSI by period."""
+    reasons = {name: _alone(name, binned, rules) for name, binned in binning.features.items()}
+    return {name: Verdict(name, False, *reason) for name, reason in reasons.items() if reason}
 
-    One pass for the Gramian, then four or five per feature that enters; each sums bounded arrays. Raises
-    ``SeparatedError`` when forced or jointly entered features separate the classes.
+
+def _alone(name: str, binned: BinnedFeature, rules: SelectionRules) -> tuple[str, str] | None:
+    """Stage and reason, or None when the feature passes."""
+    if name in rules.forbidden:
+        return "business", "on the business list of features not to be used"
+    if name in rules.forced:
+        return None
+    if binned.iv < rules.min_iv:
+        return "iv", f"information value {binned.iv:.4f} is below {rules.min_iv:g}"
+    worst = max(binned.shifts(), key=lambda shift: shift.psi, default=None)
+    if worst is not None and rules.max_psi is not None and worst.psi > max(rules.max_psi, worst.noise):
+        return "psi", f"PSI {worst.psi:.2f} of {worst.period} against the other periods is above {rules.max_psi:g}"
+    return None
+
+
+def select_and_fit(
+    coded: Coded, binned: Sequence[BinnedFeature], bads: float, rules: SelectionRules
+) -> tuple[Fitted, tuple[Verdict, ...]]:
+    """Screen candidates against each other, then fit those that remain with coefficients of the right sign.
+
+    ``coded`` are rows as codes of the bins of ``binned``, in their order. One pass for the Gramian, then four or
+    five per feature that enters; each sums bounded arrays. Raises ``SeparatedError`` when forced or jointly
+    entered features separate the classes.
     """
-    choice = Choice(names, ivs, rules, bads, list(range(len(names))))
-    _screen_lists_and_iv(choice)
+    choice = Choice(binned, rules, bads, list(range(len(binned))))
+    woes = [np.asarray(part.woe) for part in binned]
     if choice.alive and (rules.max_correlation is not None or rules.max_vif is not None):
         _screen_correlation(choice, correlations(coded, woes))
     fitted = _Model.fit(choice, coded, woes)
@@ -152,23 +175,15 @@ def vifs(correlation: Floats) -> Floats:
     return np.diag(np.linalg.pinv(correlation, hermitian=True))
 
 
-def _screen_lists_and_iv(choice: Choice) -> None:
-    for i in list(choice.alive):
-        if choice.names[i] in choice.rules.forbidden:
-            choice.drop(i, "business", "on the business list of features not to be used")
-        elif choice.ivs[i] < choice.rules.min_iv and not choice.forced(i):
-            choice.drop(i, "iv", f"information value {choice.ivs[i]:.4f} is below {choice.rules.min_iv:g}")
-
-
 def _screen_correlation(choice: Choice, correlation: Floats) -> None:
-    ranked = sorted(choice.alive, key=lambda i: (not choice.forced(i), -choice.ivs[i], i))
+    ranked = sorted(choice.alive, key=lambda i: (not choice.forced(i), -choice.binned[i].iv, i))
     limit, kept = choice.rules.max_correlation, list[int]()
     for i in ranked:
         near = max(kept, key=lambda j: abs(correlation[i, j]), default=None)
         if limit is None or near is None or choice.forced(i) or abs(correlation[i, near]) <= limit:
             kept.append(i)
         else:
-            by = f"correlation {correlation[i, near]:.2f} with {choice.names[near]}"
+            by = f"correlation {correlation[i, near]:.2f} with {choice.name(near)}"
             choice.drop(i, "correlation", f"{by}, which has more information, is above {limit:g}")
     if choice.rules.max_vif is not None:
         _screen_vif(choice, correlation, choice.rules.max_vif)
@@ -197,10 +212,9 @@ class _Model:
 
     @staticmethod
     def fit(choice: Choice, coded: Coded, woes: Sequence[Floats]) -> Fitted:
-        width, candidates = len(woes) + 1, list(choice.alive)
+        candidates = list(choice.alive)
         sums = logistic_pass(coded, {i: woes[i] for i in candidates}, choice.rules.penalty)
-        local = [0, *[i + 1 for i in candidates]]
-        size = len(local)
+        size = len(candidates) + 1
         upper = np.zeros(size)
         upper[0] = np.inf
         free = np.zeros(size, bool)
@@ -211,7 +225,7 @@ class _Model:
             upper[p] = np.inf if choice.forced(i) else 0.0
         model._enter(position)
         model._settle(position, EXACT)
-        return model._fitted(width, local)
+        return model._fitted([INTERCEPT, *map(choice.name, candidates)])
 
     def _enter(self, position: dict[int, int]) -> None:
         """Let features in: forced ones at once; the others all together or by their score test."""
@@ -271,11 +285,8 @@ class _Model:
     def _held(self, p: int) -> bool:
         return bool(self.free[p] and self.upper[p] == 0.0 and self.at.beta[p] >= -1e-9)
 
-    def _fitted(self, width: int, local: list[int]) -> Fitted:
-        errors = standard_errors(self.at, self.free)
-        beta, all_errors, p_values = np.zeros(width), np.full(width, np.nan), np.full(width, np.nan)
-        for p, place in enumerate(local):
-            if self.free[p]:
-                beta[place], all_errors[place] = self.at.beta[p], errors[p]
-                p_values[place] = wald_p_value(self.at.beta[p], errors[p])
-        return Fitted(beta, all_errors, p_values, self.at.value)
+    def _fitted(self, names: Sequence[str]) -> Fitted:
+        errors, inside = standard_errors(self.at, self.free), np.flatnonzero(self.free)
+        p_values = np.array([wald_p_value(self.at.beta[p], errors[p]) for p in inside])
+        kept = tuple(names[p] for p in inside)
+        return Fitted(kept, self.at.beta[inside], errors[inside], p_values, self.at.value)

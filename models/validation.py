@@ -14,9 +14,10 @@ from pyspark.sql import functions as F
 from scipy import stats
 
 from strata.models.binning_rows import Source, column, quoted, require_column
-from strata.models.counts import LOCAL_ROWS, local_training, training
 from strata.models.evaluation import Interval, ScoreTable, auc, ks, score_table
 from strata.models.scorecard import ScorecardSpec, fit_rows
+from strata.models.training import LOCAL_ROWS, training
+from strata.models.training_local import local_training
 
 Predict = Callable[[DataFrame], DataFrame]
 Learner = Callable[[DataFrame], Predict]

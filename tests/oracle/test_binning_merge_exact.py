@@ -8,7 +8,7 @@ from itertools import combinations, product
 import numpy as np
 import pytest
 
-from strata.models.merge import TRENDS, MergeRules, is_trend, merge, woe_iv
+from strata.models.merge import TRENDS, MergeRules, Periods, is_trend, merge, woe_iv
 
 
 def divisions(m):
@@ -84,3 +84,45 @@ def test_two_hundred_pre_bins_take_well_under_a_second():
         start = time.process_time()
         merge(good, bad, good.sum(), bad.sum(), MergeRules(min_count=0.05 * (good + bad).sum(), trend=trend))
         assert time.process_time() - start < 1.0
+
+
+def unstable_value(starts, good, bad, totals, by_period, stability):
+    """Information less what lies in periods of the other sign, bin by bin and in plain words."""
+    ends, value = [*starts[1:], len(good)], 0.0
+    for a, b in zip(starts, ends, strict=True):
+        g, x = good[a:b].sum(), bad[a:b].sum()
+        woe, iv = woe_iv(np.array([g]), np.array([x]), *totals)
+        flipped = 0.0
+        for goods, bads, all_good, all_bad in by_period:
+            own_g, own_x = goods[a:b].sum(), bads[a:b].sum()
+            if own_g + own_x > 0 and (own_g / all_good - own_x / all_bad) * (g / totals[0] - x / totals[1]) < 0:
+                flipped += own_g + own_x
+        value += iv[0] * (1 - stability * flipped / (g + x))
+    return value, woe
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_stability_equals_brute_force(seed):
+    rng = np.random.default_rng(100 + seed)
+    told_apart = 0
+    for _ in range(60):
+        m, periods = int(rng.integers(2, 8)), int(rng.integers(2, 5))
+        goods = rng.integers(1, 60, (periods, m)).astype(float)
+        bads = rng.integers(1, 25, (periods, m)).astype(float)
+        good, bad = goods.sum(axis=0), bads.sum(axis=0)
+        totals = good.sum(), bad.sum()
+        by_period = list(zip(goods, bads, goods.sum(axis=1), bads.sum(axis=1), strict=True))
+        given = Periods(goods, bads, goods.sum(axis=1), bads.sum(axis=1))
+        plain = {}
+        for stability, trend in product((0.0, 0.5, 1.0), TRENDS):
+            best = max(
+                unstable_value(starts, good, bad, totals, by_period, stability)[0]
+                for starts in divisions(m)
+                if len(starts) <= 4
+                and is_trend(-woe_iv(np.add.reduceat(good, starts), np.add.reduceat(bad, starts), *totals)[0], trend)
+            )
+            answer = merge(good, bad, *totals, MergeRules(max_bins=4, trend=trend, stability=stability), given)
+            assert answer.iv == pytest.approx(best, abs=1e-9), (goods, bads, trend, stability)
+            plain[stability, trend] = answer.starts
+        told_apart += any(plain[1.0, trend] != plain[0.0, trend] for trend in TRENDS)
+    assert told_apart > 10

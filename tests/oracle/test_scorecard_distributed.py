@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from pyspark.sql import functions as F
 
-from strata.models import ScorecardSpec, counts, cross_validate, fit_scorecard, paired_difference, validation
+from strata.models import ScorecardSpec, cross_validate, fit_scorecard, paired_difference, training, validation
 
 FEATURES = ["whole", "level", "real", "flat"]
 
@@ -36,7 +36,7 @@ def spec():
 
 def test_scans_and_the_local_copy_give_one_scorecard(data, spec, monkeypatch):
     here = fit_scorecard(data, spec)
-    monkeypatch.setattr(counts, "LOCAL_ROWS", 500)
+    monkeypatch.setattr(training, "LOCAL_ROWS", 500)
     there = fit_scorecard(data, spec)
     assert "whole" in here.features and "level" in here.features
     # At most 200 distinct values: the quantiles of the scans are the values themselves.
