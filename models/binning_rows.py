@@ -46,12 +46,17 @@ class Source:
 
     def outcome(self) -> Column:
         """1 for bad, 0 for good, null when unknown."""
-        outcome = column(self.target)
-        if self.event is None:
-            return outcome.cast("double")
-        if isinstance(self.data.schema[self.target].dataType, T.StringType):
-            return (outcome == F.lit(str(self.event))).cast("double")
-        return (outcome.cast("double") == F.lit(float(self.event))).cast("double")
+        return outcome_of(self.data, self.target, self.event)
+
+
+def outcome_of(data: DataFrame, target: str, event: Any = None) -> Column:
+    """1 where ``target`` is ``event`` (where it is 1 or true without one), 0 where it isn't, null where it is null."""
+    outcome, kind = column(target), data.schema[target].dataType
+    if event is None:
+        return outcome.cast("double")
+    if isinstance(kind, T.StringType | T.BooleanType):
+        return (outcome.cast("string") == F.lit(str(event))).cast("double")
+    return (outcome.cast("double") == F.lit(float(event))).cast("double")
 
 
 def source(

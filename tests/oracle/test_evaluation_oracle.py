@@ -19,7 +19,6 @@ from strata.models.evaluation import (
     gains_table,
     gini,
     ks,
-    ks_interval,
     measures,
     psi,
     roc_points,
@@ -73,8 +72,6 @@ def test_curves_and_tables():
     logit = np.log(p / (1 - p))[:, None]
     theirs = LogisticRegression(C=np.inf, tol=1e-12).fit(logit, y)
     assert calibration_line(table) == pytest.approx((theirs.intercept_[0], theirs.coef_[0, 0]), abs=1e-4)
-    bounds = ks_interval(table)
-    assert bounds.low < bounds.value < bounds.high and ks_interval(table) == bounds
 
 
 def test_stability_index():
