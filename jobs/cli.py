@@ -20,6 +20,7 @@ MODULES = (
     "build_report",
     "promote",
     "check_run",
+    "scorecard",
 )
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from itertools import pairwise
@@ -181,11 +181,11 @@ class Binning:
         binned = (
             BinnedFeature(
                 FeatureBins.from_dict(dict(p)),
-                *(tuple(map(float, p[k])) for k in ("good", "bad", "woe", "iv")),
-                tuple(
-                    PeriodCounts(q["period"], *(tuple(map(float, q[k])) for k in ("good", "bad")))
-                    for q in p.get("periods", ())
-                ),
+                _floats(p["good"]),
+                _floats(p["bad"]),
+                _floats(p["woe"]),
+                _floats(p["iv"]),
+                tuple(PeriodCounts(q["period"], _floats(q["good"]), _floats(q["bad"])) for q in p.get("periods", ())),
             )
             for p in plain
         )
@@ -333,13 +333,16 @@ def _merged(
     place[order] = np.searchsorted(starts, np.arange(bins.ordinary), side="right") - 1
     final = _final_bins(bins, place, starts)
     places = np.concatenate([place, np.arange(bins.size - bins.ordinary) + len(starts)])
-    joined = np.zeros((len(by_period), final.size, 2))
-    np.add.at(joined, (slice(None), places), by_period)
+    joined = np.einsum("pcs,cb->pbs", by_period, places[:, None] == np.arange(final.size))
     good, bad = joined.sum(axis=0).T
     woe, iv = woe_iv(good, bad, totals.good, totals.bad)
     vintages = zip(totals.periods, joined, strict=True) if keep_periods else ()
-    periods = tuple(PeriodCounts(name, *(tuple(map(float, side)) for side in part.T)) for name, part in vintages)
-    return BinnedFeature(final, *(tuple(map(float, x)) for x in (good, bad, woe, iv)), periods)
+    periods = tuple(PeriodCounts(name, _floats(part[:, 0]), _floats(part[:, 1])) for name, part in vintages)
+    return BinnedFeature(final, _floats(good), _floats(bad), _floats(woe), _floats(iv), periods)
+
+
+def _floats(values: Iterable[float]) -> tuple[float, ...]:
+    return tuple(map(float, values))
 
 
 def _starts(bins: FeatureBins, by_period: Floats, order: Integers, totals: Totals, rules: BinningRules) -> Integers:

@@ -24,12 +24,13 @@ from pyspark.sql import functions as F
 from pyspark.sql import types as T
 from xgboost.spark import SparkXGBClassifier
 
+from strata.models.binning_rows import column
 from strata.models.tables import require_numbers
 
 Predict = Callable[[DataFrame], DataFrame]
 Learner = Callable[[DataFrame], Predict]
 
-_KIND = "strata-boosting-1"
+_KIND = "strata-boosting-2"
 
 
 class BoostingSpec(BaseModel):
@@ -54,34 +55,42 @@ class BoostingSpec(BaseModel):
     l2: float = Field(default=5.0, ge=0)
     row_share: float = Field(default=1.0, gt=0, le=1)
     reasons: int = Field(default=3, ge=0)
+    weight: str | None = None
     seed: int = 20240101
     workers: int = Field(default=1, ge=1)
 
     @model_validator(mode="after")
     def _coherent(self) -> BoostingSpec:
-        if self.target in self.features:
-            raise ValueError(f"features: the target {self.target!r} is among the features; remove it")
+        if used := [name for name in (self.target, self.weight) if name in self.features]:
+            raise ValueError(f"features: the target or weight {used[0]!r} is among the features; remove it")
         if len(set(self.features)) != len(self.features):
             raise ValueError("features: a feature is named twice; name each once")
         if strangers := sorted(set(self.trends) - set(self.features)):
             raise ValueError(f"trends: {strangers[0]!r} is not a feature; name features only")
         return self
 
+    @property
+    def inner_names(self) -> list[str]:
+        """What the trees call the features: xgboost refuses names with brackets or ``<``."""
+        return [f"f{i}" for i in range(len(self.features))]
+
     def parameters(self) -> dict[str, object]:
         """The parameters in xgboost's own names, one direction for each feature."""
+        trends = (int(self.trends.get(name, 0)) for name in self.features)
         return {
             "max_depth": self.max_depth,
             "learning_rate": self.learning_rate,
             "min_child_weight": self.min_child_weight,
             "reg_lambda": self.l2,
             "subsample": self.row_share,
-            "monotone_constraints": {name: int(self.trends.get(name, 0)) for name in self.features},
+            "monotone_constraints": dict(zip(self.inner_names, trends, strict=True)),
             "tree_method": "hist",
             "random_state": self.seed,
             "verbosity": 0,
         }
 
 
+LABEL, WEIGHT = "label", "weight"
 _Explain = Callable[[xgboost.Booster, BoostingSpec, pd.DataFrame], pd.DataFrame]
 
 
@@ -110,7 +119,13 @@ class Boosting:
         )
         scored = data.withColumn("__boosting", self._apply(data, _scores, schema))
         kept = [name for name in data.columns if name not in schema.names]
-        return scored.select(*kept, *[F.col("__boosting")[name].alias(name) for name in schema.names])
+        return scored.select(*map(column, kept), *[F.col("__boosting")[name].alias(name) for name in schema.names])
+
+    def score_pandas(self, rows: pd.DataFrame) -> pd.DataFrame:
+        """The columns that ``score`` adds, of rows on the driver. Raises ``ValueError`` when a feature is absent."""
+        if absent := [name for name in self.spec.features if name not in rows.columns]:
+            raise ValueError(f"rows: there is no column {absent[0]!r}")
+        return _scores(_load(self.booster_json), self.spec, rows).set_axis(rows.index)
 
     def contributions(self, data: DataFrame) -> DataFrame:
         """Add ``margin`` (log-odds of bad), ``baseline`` and ``contribution_<feature>``.
@@ -120,7 +135,7 @@ class Boosting:
         names = ["margin", "baseline", *[f"contribution_{name}" for name in self.spec.features]]
         schema = T.StructType([T.StructField(name, T.DoubleType()) for name in names])
         explained = data.withColumn("__boosting", self._apply(data, _contributions, schema))
-        return explained.select(*data.columns, *[F.col("__boosting")[name].alias(name) for name in names])
+        return explained.select(*map(column, data.columns), *[F.col("__boosting")[name].alias(name) for name in names])
 
     def importance(self) -> pd.DataFrame:
         """One row per feature, largest first: ``feature``, ``gain_share`` (of all gain), ``splits``."""
@@ -131,8 +146,8 @@ class Boosting:
         table = pd.DataFrame(
             {
                 "feature": list(self.spec.features),
-                "gain_share": [gain.get(name, 0.0) / total for name in self.spec.features],
-                "splits": [int(splits.get(name, 0)) for name in self.spec.features],
+                "gain_share": [gain.get(name, 0.0) / total for name in self.spec.inner_names],
+                "splits": [int(splits.get(name, 0)) for name in self.spec.inner_names],
             }
         )
         return table.sort_values(["gain_share", "feature"], ascending=[False, True], ignore_index=True)
@@ -147,10 +162,10 @@ class Boosting:
         try:
             parts = json.loads(text)
             kind, spec, booster = parts["kind"], BoostingSpec(**parts["spec"]), parts["booster"]
-            names = _load(booster).feature_names
+            named = _load(booster).attr("features")
         except (json.JSONDecodeError, KeyError, TypeError, ValidationError, xgboost.core.XGBoostError) as error:
             raise ValueError("text: this is not a boosted model; pass what Boosting.to_json wrote") from error
-        if kind != _KIND or names != list(spec.features):
+        if kind != _KIND or named != json.dumps(spec.features):
             raise ValueError(f"text: this is not a {_KIND} model whose trees use the features of its spec")
         return cls(spec, booster)
 
@@ -178,15 +193,15 @@ def fit_boosting(data: DataFrame, spec: BoostingSpec) -> Boosting:
     rows = _training_rows(data, spec)
     _quiet_estimator()
     estimator = SparkXGBClassifier(
-        features_col=list(spec.features),
-        label_col=spec.target,
+        features_col=spec.inner_names,
+        label_col=LABEL,
+        weight_col=WEIGHT,
         num_workers=spec.workers,
         n_estimators=spec.trees,
         verbose=False,
         **spec.parameters(),
     )
-    booster = estimator.fit(rows).get_booster()
-    return Boosting(spec, booster.save_raw("json").decode("utf-8"))
+    return Boosting(spec, _text(estimator.fit(rows).get_booster(), spec))
 
 
 def boosting_learner(spec: BoostingSpec) -> Learner:
@@ -204,28 +219,31 @@ def boosting_learner(spec: BoostingSpec) -> Learner:
 
 
 def _train_in_one_task(data: DataFrame, spec: BoostingSpec) -> str:
-    features, target = list(spec.features), spec.target
+    features = spec.inner_names
     parameters = {"objective": "binary:logistic", "nthread": 1, **spec.parameters()}
     trees = spec.trees
 
     def train(frames: Iterator[pd.DataFrame]) -> Iterator[pd.DataFrame]:
         rows = pd.concat(list(frames), ignore_index=True)
-        matrix = xgboost.QuantileDMatrix(rows[features].astype("float32"), label=rows[target], nthread=1)
+        matrix = xgboost.QuantileDMatrix(
+            rows[features].astype("float32"), label=rows[LABEL], weight=rows[WEIGHT], nthread=1
+        )
         booster = xgboost.train(parameters, matrix, num_boost_round=trees)
-        yield pd.DataFrame({"booster": [booster.save_raw("json").decode("utf-8")]})
+        yield pd.DataFrame({"booster": [_text(booster, spec)]})
 
     rows = _training_rows(data, spec.model_copy(update={"workers": 1}))
     return str(rows.mapInPandas(train, "booster string").collect()[0]["booster"])
 
 
 def _training_rows(data: DataFrame, spec: BoostingSpec) -> DataFrame:
-    require_numbers(data, "data", (spec.target,))
+    require_numbers(data, "data", (spec.target, *([spec.weight] if spec.weight else [])))
     features = _numbers(data, spec.features)
-    target = F.col(f"`{spec.target}`").cast("double")
+    target = column(spec.target).cast("double")
     _check_target(data.select(target.alias("target")), spec.target)
-    rows = data.select(target.alias(spec.target), *features)
-    names = [f"`{name}`" for name in rows.columns]
-    return rows.repartition(spec.workers, *names).sortWithinPartitions(*names)
+    inner = [value.alias(name) for value, name in zip(features, spec.inner_names, strict=True)]
+    weight = column(spec.weight).cast("double") if spec.weight else F.lit(1.0)
+    rows = data.select(target.alias(LABEL), weight.alias(WEIGHT), *inner)
+    return rows.repartition(spec.workers, *rows.columns).sortWithinPartitions(*rows.columns)
 
 
 def _check_target(targets: DataFrame, name: str) -> None:
@@ -244,7 +262,7 @@ def _check_target(targets: DataFrame, name: str) -> None:
 
 def _numbers(data: DataFrame, features: tuple[str, ...]) -> list[Column]:
     require_numbers(data, "data", features)
-    return [F.col(f"`{name}`").cast("double").alias(name) for name in features]
+    return [column(name).cast("double").alias(name) for name in features]
 
 
 def _scores(booster: xgboost.Booster, spec: BoostingSpec, frame: pd.DataFrame) -> pd.DataFrame:
@@ -278,7 +296,13 @@ def _contributions(booster: xgboost.Booster, spec: BoostingSpec, frame: pd.DataF
 
 def _matrix(spec: BoostingSpec, frame: pd.DataFrame) -> xgboost.DMatrix:
     values = frame[list(spec.features)].to_numpy(dtype="float32")
-    return xgboost.DMatrix(values, feature_names=list(spec.features), nthread=1)
+    return xgboost.DMatrix(values, feature_names=spec.inner_names, nthread=1)
+
+
+def _text(booster: xgboost.Booster, spec: BoostingSpec) -> str:
+    """The trees as xgboost's JSON; what their features are called outside goes with them."""
+    booster.set_attr(features=json.dumps(spec.features))
+    return str(booster.save_raw("json").decode("utf-8"))
 
 
 def _load(text: str) -> xgboost.Booster:

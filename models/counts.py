@@ -127,9 +127,7 @@ def check_totals(given: Source, totals: Totals) -> None:
         lacking = "bad" if totals.bad <= 0 else "good"
         raise ValueError(f"target: {given.target!r} has no {lacking} row; check the column and event={given.event!r}")
     if len(totals.periods) > MOST_PERIODS:
-        raise ValueError(
-            f"period: {given.period!r} has over {MOST_PERIODS} values; round it to months or quarters"
-        )
+        raise ValueError(f"period: {given.period!r} has over {MOST_PERIODS} values; round it to months or quarters")
 
 
 def empty_bins(given: Source, i: int) -> FeatureBins:

@@ -7,9 +7,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
-import numpy as np
 import pandas as pd
-from pyspark.sql import DataFrame
+from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
 
 from strata.models.binning import BinnedFeature, Binning, BinningRules, Splits, bin_rows, read_json
@@ -190,10 +189,14 @@ class Scorecard:
         """
         for name in self.features:
             require_column(data, "data", name)
-        added = self._sql(SPARK)
+        added = self.columns()
         if taken := [name for name in added if name in data.columns]:
             raise ValueError(f"data: there is a column {taken[0]!r} already; rename or drop it")
-        return data.select("*", *[F.expr(text).alias(name) for name, text in added.items()])
+        return data.select("*", *added.values())
+
+    def columns(self) -> dict[str, Column]:
+        """The columns that ``score`` adds, by name, for a ``select`` of one's own."""
+        return {name: F.expr(text).alias(name) for name, text in self._sql(SPARK).items()}
 
     def _sql(self, dialect: Dialect) -> dict[str, str]:
         return score_sql(self.points, self.kept, self.scale, self.reasons, dialect)
@@ -273,18 +276,24 @@ def fit_scorecard(data: DataFrame, spec: ScorecardSpec) -> Scorecard:
     Raises ``TypeError`` or ``ValueError`` naming the argument or column, and ``ValueError`` when no feature
     survives the selection.
     """
-    card = fit_rows(training(spec.source(data)), spec)
-    if not card.features:
-        first = card.selection[0]
-        raise ValueError(
-            f"features: none survives the selection, {first.feature!r} because: {first.reason}; loosen or force"
-        )
+    rows = training(spec.source(data))
+    card = fit_binned(rows, spec, bin_rows(rows, spec.binning_rules))
+    require_features(card)
     return card
 
 
-def fit_rows(rows: Training, spec: ScorecardSpec) -> Scorecard:
-    """``fit_scorecard`` on rows already brought; a scorecard without features is an answer here."""
-    binning, rules = bin_rows(rows, spec.binning_rules), spec.selection_rules
+def require_features(card: Scorecard) -> None:
+    """Raise ``ValueError`` when no feature survived the selection, with the reason of the best candidate."""
+    if not card.features:
+        first = max(card.selection, key=lambda verdict: card.binning.iv[verdict.feature])
+        raise ValueError(
+            f"features: none survives the selection, the best is {first.feature!r}, {first.reason}; loosen or force"
+        )
+
+
+def fit_binned(rows: Training, spec: ScorecardSpec, binning: Binning) -> Scorecard:
+    """``fit_scorecard`` on rows already brought and binned; a scorecard without features is an answer here."""
+    rules = spec.selection_rules
     dropped = screen_alone(binning, rules)
     left = [binned for name, binned in binning.features.items() if name not in dropped]
     coded = rows.coded([binned.bins for binned in left])
@@ -300,7 +309,7 @@ def _scaled(
     rows: Training, spec: ScorecardSpec, binning: Binning, fitted: Fitted, verdicts: tuple[Verdict, ...]
 ) -> Scorecard:
     scale, totals, kept = spec.scale, rows.totals, [verdict.feature for verdict in verdicts if verdict.kept]
-    beta = dict(zip(fitted.names, fitted.beta, strict=True))
+    beta = fitted.by_name(fitted.beta)
     by_feature = {
         name: tuple(round(scale.points(beta[name] * woe)) for woe in binning.features[name].woe) for name in kept
     }
@@ -310,10 +319,9 @@ def _scaled(
         spec.reasons,
         binning,
         Points(round(scale.offset + scale.points(beta[INTERCEPT])), by_feature),
-        *(
-            {name: float(value) for name, value in zip(fitted.names, values, strict=True)}
-            for values in (fitted.beta, fitted.errors, fitted.p_values)
-        ),
+        fitted.by_name(fitted.beta),
+        fitted.by_name(fitted.errors),
+        fitted.by_name(fitted.p_values),
         float(fitted.log_likelihood),
         verdicts,
         {"rows": totals.rows, "good": totals.good, "bad": totals.bad, "candidates": len(binning.features)},

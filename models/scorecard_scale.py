@@ -1,4 +1,4 @@
-"""From log-odds to points: scale, grades, and the SQL of a score."""
+"""From log-odds to points: scale, grades, reasons, and the SQL of a score."""
 
 from __future__ import annotations
 
@@ -8,10 +8,11 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+import pandas as pd
 from numpy.typing import NDArray
 
 from strata.models.binning import BinnedFeature
-from strata.models.export import case_sql, number_sql, text_sql
+from strata.models.export import Dialect, Lost, case_sql
 
 Array = NDArray[Any]
 
@@ -67,6 +68,11 @@ class Scale:
         """The score at a probability of bad below 1."""
         return self.offset + self.factor * math.log((1 - probability) / probability)
 
+    @property
+    def floors(self) -> list[float]:
+        """The least score of each grade but the last, falling."""
+        return [self.score_at(limit) for _, limit in self.grades[:-1]]
+
 
 @dataclass(frozen=True)
 class Points:
@@ -86,50 +92,61 @@ class Points:
         return [max(best - p, 0) for p in self.by_feature[name]]
 
 
-def score_sql(points: Points, features: Mapping[str, BinnedFeature], scale: Scale, reasons: int) -> dict[str, str]:
-    """Spark SQL of the columns score, probability, grade, reason_1..n, by name.
+def score_sql(
+    points: Points, features: Mapping[str, BinnedFeature], scale: Scale, reasons: int, dialect: Dialect
+) -> dict[str, str]:
+    """SQL of the columns score, probability, grade, reason_1..n, by name.
 
     Each names input columns only, so that a table's own ``score`` can't be taken for ours; what they repeat
     Spark computes once a row (common subexpressions of one projection).
     """
-    score = _sum_sql(points, features)
-    risk = f"1D / (1D + exp(({score} - {number_sql(scale.offset)}) / {number_sql(scale.factor)}))"
-    worst = _losses_sql(points, features)
-    named = {f"reason_{n + 1}": f"get({worst}, {n}).feature" for n in range(reasons)}
-    return {"score": score, "probability": risk, "grade": _grade_sql(score, scale)} | named
+    score = _sum_sql(points, features, dialect)
+    offset, factor = dialect.double(scale.offset), dialect.double(scale.factor)
+    risk = f"1E0 / (1E0 + exp(({score} - {offset}) / {factor}))"
+    lost = [Lost(binned.bins, points.lost(name, binned)) for name, binned in features.items()]
+    named = {f"reason_{n}": text for n, text in enumerate(dialect.reasons(lost, reasons), start=1)}
+    return {"score": score, "probability": risk, "grade": _grade_sql(score, scale, dialect)} | named
 
 
-def _sum_sql(points: Points, features: Mapping[str, BinnedFeature]) -> str:
+def _sum_sql(points: Points, features: Mapping[str, BinnedFeature], dialect: Dialect) -> str:
     parts = [
-        case_sql(binned.bins, [str(value) for value in points.by_feature[name]]) for name, binned in features.items()
+        case_sql(binned.bins, [str(value) for value in points.by_feature[name]], dialect)
+        for name, binned in features.items()
     ]
     return f"({' + '.join([str(points.base), *parts])})"
 
 
-def _losses_sql(points: Points, features: Mapping[str, BinnedFeature]) -> str:
-    """What each feature lost, the greatest loss first; of equal losses the first in the scorecard's order."""
-    parts = [_loss_sql(turn, name, points, binned) for turn, (name, binned) in enumerate(features.items())]
-    nothing = "named_struct('lost', 0, 'turn', 0, 'feature', CAST(NULL AS STRING))"
-    return f"sort_array(array({', '.join(parts or [nothing])}), false)"
+def _grade_sql(score: str, scale: Scale, dialect: Dialect) -> str:
+    *others, (last, _) = scale.grades
+    floors = zip(others, scale.floors, strict=True)
+    whens = [f"WHEN {score} >= {dialect.double(floor)} THEN {dialect.text(name)}" for (name, _), floor in floors]
+    return f"CASE {' '.join(whens)} ELSE {dialect.text(last)} END" if whens else dialect.text(last)
 
 
-def _loss_sql(turn: int, name: str, points: Points, binned: BinnedFeature) -> str:
-    label, nothing = text_sql(name), "CAST(NULL AS STRING)"
-    structs = [
-        f"named_struct('lost', {lost}, 'turn', {-turn}, 'feature', {label if lost > 0 else nothing})"
-        for lost in points.lost(name, binned)
-    ]
-    return case_sql(binned.bins, structs)
+def score_rows(
+    rows: pd.DataFrame, points: Points, features: Mapping[str, BinnedFeature], scale: Scale, reasons: int
+) -> pd.DataFrame:
+    """The columns score, probability, grade, reason_1..n of rows on the driver; no loop over rows."""
+    score = np.full(len(rows), points.base, dtype=np.int64)
+    lost = np.zeros((len(rows), len(features)), dtype=np.int32)
+    for turn, (name, binned) in enumerate(features.items()):
+        codes = binned.bins.codes(rows[name].astype("float64" if binned.bins.kind == "number" else object))
+        score += np.asarray(points.by_feature[name], np.int64)[codes]
+        lost[:, turn] = np.asarray(points.lost(name, binned), np.int32)[codes]
+    added = {"score": score, "probability": scale.probability(score), "grade": _grades(score, scale)}
+    return pd.DataFrame(added | _reasons(lost, tuple(features), reasons), index=rows.index)
 
 
-def _grade_sql(score: str, scale: Scale) -> str:
-    *others, last = scale.grades
-    whens = [f"WHEN {score} >= {number_sql(scale.score_at(limit))} THEN {text_sql(name)}" for name, limit in others]
-    return f"CASE {' '.join(whens)} ELSE {text_sql(last[0])} END" if whens else text_sql(last[0])
+def _grades(scores: Array, scale: Scale) -> Array:
+    names = np.array([name for name, _ in scale.grades], dtype=object)
+    answer: Array = names[np.searchsorted(-np.array(scale.floors), -scores)]
+    return answer
 
 
-def grade_of(scores: Array, scale: Scale) -> list[str]:
-    """Grades of scores on the driver."""
-    floors = [scale.score_at(limit) for _, limit in scale.grades[:-1]]
-    names: Sequence[str] = [name for name, _ in scale.grades]
-    return [names[sum(score < floor for floor in floors)] for score in scores]
+def _reasons(lost: Array, features: Sequence[str], wanted: int) -> dict[str, Array]:
+    """``lost`` has a row a case and a column a feature; reasons beyond the features are null."""
+    order = np.argsort(-lost, axis=1, kind="stable")[:, :wanted]
+    worst = np.full((len(lost), wanted), len(features))
+    worst[:, : order.shape[1]] = np.where(np.take_along_axis(lost, order, axis=1) > 0, order, len(features))
+    named = np.array([*features, None], dtype=object)[worst]
+    return {f"reason_{n + 1}": named[:, n] for n in range(wanted)}

@@ -114,6 +114,10 @@ class Fitted:
     p_values: Floats
     log_likelihood: float
 
+    def by_name(self, values: Floats) -> dict[str, float]:
+        """One of the arrays as a mapping."""
+        return {name: float(value) for name, value in zip(self.names, values, strict=True)}
+
 
 def screen_alone(binning: Binning, rules: SelectionRules) -> dict[str, Verdict]:
     """Why features go that are judged by themselves: the business list, information value, PSI by period."""
@@ -288,5 +292,5 @@ class _Model:
     def _fitted(self, names: Sequence[str]) -> Fitted:
         errors, inside = standard_errors(self.at, self.free), np.flatnonzero(self.free)
         p_values = np.array([wald_p_value(self.at.beta[p], errors[p]) for p in inside])
-        kept = tuple(names[p] for p in inside)
+        kept = tuple(names[int(p)] for p in inside)
         return Fitted(kept, self.at.beta[inside], errors[inside], p_values, self.at.value)

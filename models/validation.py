@@ -13,9 +13,11 @@ from pyspark.sql import Column, DataFrame, Window
 from pyspark.sql import functions as F
 from scipy import stats
 
+from strata.models.binning import bin_rows
 from strata.models.binning_rows import Source, column, quoted, require_column
+from strata.models.counts import Training
 from strata.models.evaluation import Interval, ScoreTable, auc, ks, score_table
-from strata.models.scorecard import ScorecardSpec, fit_rows
+from strata.models.scorecard import Scorecard, ScorecardSpec, fit_binned
 from strata.models.training import LOCAL_ROWS, training
 from strata.models.training_local import local_training
 
@@ -204,7 +206,7 @@ def _spec_fold(
 ) -> pd.DataFrame:
     """Fit outside the fold, predict inside: id, repeat, fold, bad, probability, weight."""
     train, test = frame[~tested].reset_index(drop=True), frame[tested]
-    card = fit_rows(local_training(given, train), spec)
+    card = _fitted(local_training(given, train), spec)
     named = test.rename(columns={f"f{i}": name for i, name in enumerate(given.features)})
     risk = card.score_pandas(named)["probability"]
     fixed = test[["k0", "bad"]].assign(repeat=repeat, fold=k, probability=risk, weight=test["weight"])
@@ -218,9 +220,13 @@ def _predictions(plan: _Plan, rows: pd.DataFrame) -> DataFrame:
     return plan.data.sparkSession.createDataFrame(plain, schema)
 
 
+def _fitted(rows: Training, spec: ScorecardSpec) -> Scorecard:
+    return fit_binned(rows, spec, bin_rows(rows, spec.binning_rules))
+
+
 def _spec_learner(spec: ScorecardSpec) -> Learner:
     def learner(train: DataFrame) -> Predict:
-        return fit_rows(training(spec.source(train)), spec).score
+        return _fitted(training(spec.source(train)), spec).score
 
     return learner
 

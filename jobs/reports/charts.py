@@ -69,14 +69,21 @@ def intervals(
 
 
 def lines(
-    curves: Mapping[str, tuple[Sequence[float], Sequence[float]]], *, xlabel: str, ylabel: str, diagonal: bool = False
+    curves: Mapping[str, tuple[Sequence[float], Sequence[float]]],
+    *,
+    xlabel: str,
+    ylabel: str,
+    diagonal: bool = False,
+    upright: float | None = None,
 ) -> str:
-    """A few named curves; with ``diagonal`` the line of no skill as well."""
+    """A few named curves; with ``diagonal`` the line of no skill as well; ``upright`` marks a value on the x-axis."""
     canvas, axes = _axes(4.6, 3.6)
     if diagonal:
         axes.plot([0, 1], [0, 1], color=SOFT, linestyle="--", linewidth=1)
     for tone, (name, (xs, ys)) in zip((MARK, WARM, SOFT, INK), curves.items()):
         axes.plot(xs, ys, color=tone, linewidth=1.8, label=name)
+    if upright is not None:
+        axes.axvline(upright, color=INK, linestyle=":", linewidth=1.2)
     axes.legend(frameon=False, loc="best")
     axes.set_xlabel(xlabel)
     axes.set_ylabel(ylabel)
@@ -120,6 +127,38 @@ def heat(
     for y, row in enumerate(counts):
         for x, value in enumerate(row):
             axes.text(x, y, f"{value:,}", ha="center", va="center", color="white" if value > 0.55 * top else INK)
+    return _svg(canvas)
+
+
+def distribution(
+    bands: Sequence[str], shares: Mapping[str, Sequence[float]], *, label: str, line: Sequence[float] | None = None
+) -> str:
+    """Shares of two or three groups side by side in each band; ``line`` is the bad rate above them."""
+    canvas, axes = _axes(6.0, 3.4)
+    width = 0.8 / len(shares)
+    for place, (tone, (name, values)) in enumerate(zip((LINE, WARM, MARK), shares.items())):
+        axes.bar(
+            [x + place * width for x in range(len(bands))],
+            values,
+            width,
+            color=tone,
+            edgecolor=SOFT,
+            linewidth=0.6,
+            label=name,
+        )
+    axes.set_xticks([x + 0.4 - width / 2 for x in range(len(bands))], bands, rotation=30, ha="right", fontsize=8)
+    axes.set_xlabel(label)
+    axes.set_ylabel("share of its rows")
+    axes.grid(axis="x", visible=False)
+    if line is not None:
+        rate = axes.twinx()
+        rate.plot(
+            [x + 0.4 - width / 2 for x in range(len(bands))], line, "o-", color=INK, linewidth=1.4, markersize=3.5
+        )
+        rate.set_ylim(bottom=0)
+        rate.set_ylabel("bad rate")
+        rate.grid(visible=False)
+    axes.legend(frameon=False, loc="upper right")
     return _svg(canvas)
 
 

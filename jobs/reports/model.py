@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from pyspark.sql import DataFrame, Row
 
 from strata.jobs.reports import charts
+from strata.jobs.reports.binned import binned_figure
 from strata.jobs.reports.page import Figure, Section, Sheet
 from strata.jobs.runtime.run import Context
 from strata.jobs.runtime.tracking import CHALLENGER, CHAMPION, Tracking
@@ -110,7 +111,7 @@ def scorecard(context: Context) -> Section:
         f"{card.scale.pdo:.0f} points double them. "
         "Dropped: " + ", ".join(f"{count} by {stage}" for stage, count in counted.items()) + "."
     )
-    pictures = [_bins(card, name) for name in card.features]
+    pictures = [binned_figure(binned) for binned in card.kept.values()]
     sheets = [
         Sheet(tuple(points.columns), points.to_numpy().tolist(), "Points"),
         Sheet(
@@ -121,12 +122,3 @@ def scorecard(context: Context) -> Section:
         ),
     ]
     return Section("Scorecard", lead, figures=pictures, sheets=sheets)
-
-
-def _bins(card: Scorecard, name: str) -> Figure:
-    table = card.binning.table(name)
-    table = table[table["count"] > 0]
-    bins, woes, counts, rates = (table[column].tolist() for column in ("bin", "woe", "count", "bad_rate"))
-    return Figure(
-        charts.woe(bins, woes, counts, rates, name), f"{name}: IV {card.binning.iv[name]:.2f}; negative WOE is riskier."
-    )

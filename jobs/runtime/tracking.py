@@ -1,4 +1,4 @@
-"""MLflow: runs tagged with data versions, models registered from plain files, champion and challenger by alias."""
+"""MLflow: runs tagged with data versions, models registered as JSON, champion and challenger by alias."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ from mlflow.exceptions import MlflowException
 from mlflow.tracking import MlflowClient
 
 from strata.jobs.runtime.errors import InputError
+from strata.jobs.runtime.pyfunc import read_model, save_pyfunc
 from strata.jobs.runtime.tables import Written
 
 EXPERIMENT = "strata"
@@ -59,10 +60,15 @@ class Tracking:
             yield active.info.run_id
 
     def register(self, name: str, run_id: str, kind: str, files: Mapping[str, str], description: str) -> int:
-        """Store ``files`` (name to text, the model itself is ``<kind>.json``) and register them as a new version."""
+        """Store ``files`` (name to text, the model itself is ``<kind>.json``) and register them as a new version.
+
+        The version loads by ``load`` and, as it is an MLflow model, by ``mlflow.pyfunc.load_model``.
+        """
+        model = f"{kind}.json"
         with tempfile.TemporaryDirectory() as folder:
-            for file, text in files.items():
-                Path(folder, file).write_text(text)
+            save_pyfunc(read_model(kind, files[model]), folder)
+            for file in files.keys() - {model}:
+                Path(folder, file).write_text(files[file])
             self.client.log_artifacts(run_id, folder, artifact_path=name)
         self._ensure_model(name, description)
         source = f"{self.client.get_run(run_id).info.artifact_uri}/{name}"
@@ -76,8 +82,10 @@ class Tracking:
             raise InputError(f"no model {name} with alias {alias} in the registry: run `strata train` first")
         found = self.client.get_model_version(name, str(version))
         kind = found.tags["kind"]
-        path = mlflow.artifacts.download_artifacts(f"{found.source}/{kind}.json", tracking_uri=self.uri)
-        return Registered(name, version, kind, Path(path).read_text())
+        folder = mlflow.artifacts.download_artifacts(str(found.source), tracking_uri=self.uri)
+        # Versions older than the MLflow model have the file beside the others, not in data/.
+        path = next(Path(folder).rglob(f"{kind}.json"))
+        return Registered(name, version, kind, path.read_text(encoding="utf-8"))
 
     def version(self, name: str, alias: str) -> int | None:
         """The version that carries ``alias``; ``None`` without one."""

@@ -1,13 +1,24 @@
-"""One answer in four forms: Spark, SQL, JSON read back, and a plain Python walk over the points table."""
+"""One answer in every form: Spark, SQL of two dialects, pandas, JSON, pyfunc, PMML, and a plain Python walk."""
 
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 
+import duckdb
+import mlflow.pyfunc
 import numpy as np
 import pytest
+from pypmml import Model
+from pypmml.base import PMMLContext
 
+from strata.jobs.runtime.install import java_home
+from strata.jobs.runtime.pyfunc import save_pyfunc
 from strata.models import Binning, Scorecard, ScorecardSpec, fit_binning, fit_scorecard
+from strata.models.binning import BinnedFeature
+from strata.models.binning_bins import FeatureBins
+from strata.models.binning_rows import column
+from strata.models.scorecard_scale import Points, Scale
 
 ODD = ["a.b", "with space", 'quo"te`s', "it's", "grün"]
 NUMBER, CODE, TEXT, FLAG, AMOUNT = ODD
@@ -22,9 +33,7 @@ def training_rows():
     for i in range(1500):
         x = rng.choice([rng.normal(), np.nan, -999.0, np.inf, -np.inf], p=[0.85, 0.05, 0.06, 0.02, 0.02])
         code = None if rng.random() < 0.05 else int(rng.integers(0, 9))
-        text = rng.choice(
-            ["alpha", "be'ta", "back\\slash", "rare1", "rare2", "NA"], p=[0.4, 0.3, 0.2, 0.02, 0.02, 0.06]
-        )
+        text = rng.choice(["alpha", "be'ta", 'dou"ble\\', "𝄞 grün", "rare1", "NA"], p=[0.4, 0.2, 0.2, 0.1, 0.04, 0.06])
         flag, amount = bool(rng.random() < 0.5), f"{rng.integers(0, 5000) / 7:.2f}"
         good = (np.clip(x, -2, 2) if np.isfinite(x) else 0.5) + (code or 3) / 5 + (text == "alpha") + flag
         bad = int(rng.random() < 1 / (1 + np.exp(good)))
@@ -52,12 +61,12 @@ def awkward(spark, card, data):
     edges = [edge for b in card.kept.values() for edge in b.bins.edges]
     near = [f for edge in edges for f in (edge, math.nextafter(edge, -math.inf), math.nextafter(edge, math.inf))]
     numbers = [*near, math.inf, -math.inf, math.nan, None, -999.0, 0.0, -0.0, 1e300]
-    texts = ["alpha", "be'ta", "back\\slash", "rare1", "NA", "never seen", "", None, "ALPHA"]
+    texts = ["alpha", "be'ta", 'dou"ble\\', "𝄞 grün", "rare1", "NA", "never seen", "", None, "ALPHA", " alpha"]
     rows = []
     for i in range(max(len(numbers), 40)):
         x = numbers[i % len(numbers)]
         rows.append(
-            (i, x, None if i % 7 == 0 else i % 12 - 2, texts[i % 9], [True, False, None][i % 3], f"{i * 13}.50")
+            (i, x, None if i % 7 == 0 else i % 12 - 2, texts[i % 11], [True, False, None][i % 3], f"{i * 13}.50")
         )
     raw = spark.createDataFrame(rows, "id int, a double, b int, c string, d boolean, e string")
     return raw.withColumn("e", raw.e.cast("decimal(12,2)")).toDF("id", *ODD).coalesce(1).cache()
@@ -89,26 +98,156 @@ def by_hand(card, row):
     return total, risk, grade, *reasons, *[None] * (card.reasons - len(reasons))
 
 
-def answers(rows):
-    names = ["score", "probability", "grade", "reason_1", "reason_2", "reason_3"]
-    return {row["id"]: tuple(row[name] for name in names) for row in rows.collect()}
+def columns_of(card):
+    return ["score", "probability", "grade", *(f"reason_{n}" for n in range(1, card.reasons + 1))]
 
 
-def test_all_forms_agree_row_for_row(spark, card, data, awkward):
+def answers(card, rows):
+    """By id, of Spark rows or dicts."""
+    return {row["id"]: tuple(row[name] for name in columns_of(card)) for row in rows}
+
+
+def of_pandas(card, frame):
+    return answers(card, frame.reset_index().replace({np.nan: None}).to_dict("records"))
+
+
+def by_duckdb(card, parquet):
+    sql = f"SELECT id, {card.to_sql(dialect='ansi')} FROM read_parquet('{parquet}/*.parquet')"
+    return of_pandas(card, duckdb.sql(sql).df())
+
+
+def by_pmml(card, rows):
+    """pmml4s, an evaluator that shares nothing with us; numbers go in as doubles."""
+    model = Model.fromString(card.to_pmml())
+    number = {name: binned.bins.kind == "number" for name, binned in card.kept.items()}
+    given = [{n: float(row[n]) if number[n] and row[n] is not None else row[n] for n in card.features} for row in rows]
+    return answers(card, [{"id": row["id"], **model.predict(values)} for row, values in zip(rows, given)])
+
+
+@pytest.fixture(scope="module")
+def pmml(spark):
+    home = java_home()
+    yield PMMLContext.getOrCreate(java_path=f"{home}/bin/java" if home else None)
+    Model.close()
+
+
+def agree(found, expected):
+    """All but the probability exactly; it to 1e-12."""
+    for i, answer in expected.items():
+        assert (found[i][0], *found[i][2:]) == (answer[0], *answer[2:]), i
+        assert found[i][1] == pytest.approx(answer[1], rel=1e-12, abs=0), i
+    assert found.keys() == expected.keys()
+
+
+def test_all_forms_agree_row_for_row(spark, pmml, card, data, awkward, tmp_path):
     assert len(card.features) >= 4, "the test data must exercise numbers, codes and texts"
     again = Scorecard.from_json(card.to_json())
-    for rows in (awkward, data.drop("bad")):
+    save_pyfunc(card, tmp_path / "model")
+    pyfunc = mlflow.pyfunc.load_model(str(tmp_path / "model"))
+    for rows, parquet in ((awkward, tmp_path / "awkward"), (data.drop("bad"), tmp_path / "data")):
         rows.createOrReplaceTempView("awkward_rows")
-        ours = answers(card.score(rows))
-        assert answers(spark.sql(f"SELECT id, {card.to_sql()} FROM awkward_rows")) == ours
-        assert answers(again.score(rows)) == ours
-        local = card.score_pandas(rows.toPandas().set_index("id"))
-        assert {i: int(s) for i, s in local["score"].items()} == {i: a[0] for i, a in ours.items()}
-        assert dict(local["grade"].items()) == {i: a[2] for i, a in ours.items()}
-        for row in rows.collect():
-            expected = by_hand(card, row)
-            assert ours[row["id"]][0] == expected[0] and ours[row["id"]][2:] == expected[2:], row
-            assert ours[row["id"]][1] == pytest.approx(expected[1], rel=1e-12)
+        rows.write.parquet(str(parquet))
+        collected, local = rows.collect(), rows.toPandas().set_index("id")
+        expected = {row["id"]: by_hand(card, row) for row in collected}
+        agree(answers(card, card.score(rows).collect()), expected)
+        agree(answers(card, spark.sql(f"SELECT id, {card.to_sql()} FROM awkward_rows").collect()), expected)
+        agree(answers(card, again.score(rows).collect()), expected)
+        agree(by_duckdb(card, parquet), expected)
+        agree(of_pandas(card, card.score_pandas(local)), expected)
+        agree(of_pandas(card, pyfunc.predict(local)), expected)
+        some = collected[:80]
+        agree(by_pmml(card, some), {row["id"]: expected[row["id"]] for row in some})
+
+
+def test_a_pyfunc_scores_inside_spark_but_for_null_reasons(spark, card, awkward, tmp_path):
+    save_pyfunc(card, tmp_path / "model")
+    udf = mlflow.pyfunc.spark_udf(spark, str(tmp_path / "model"), env_manager="local")
+    scored = awkward.select("id", udf(*[column(name) for name in card.features]).alias("scored"))
+    found = answers(card, scored.select("id", "scored.*").collect())
+    assert "None" in {reason for answer in found.values() for reason in answer[3:]}, "MLflow keeps nulls: say so"
+    nulls = {i: tuple(None if value == "None" else value for value in answer) for i, answer in found.items()}
+    agree(nulls, answers(card, card.score(awkward).collect()))
+
+
+LEVELS = ["a", "A", "", " ", "a b", "it's", 'q"', "\\", "\\n", "new\nline", "ü", "u\u0308", "漢字", "${x}", "%s", "--"]
+VALUES = [0.0, -0.0, 0.1 + 0.2, 0.3, 1e-300, -1e300, 1e300, 5.0, -7.0, 2.0**53, math.inf, -math.inf, math.nan, None]
+
+
+def random_bins(rng, name, kind):
+    """Bins with any edges or levels, specials, and empty bins that hold the most points."""
+    pick = [str(x) for x in rng.permutation(LEVELS)]
+    edges = sorted({float(x) for x in rng.choice([x for x in VALUES if x is not None and math.isfinite(x)], 4)})
+    if kind == "number":
+        bins = FeatureBins(name, "number", tuple(edges), specials=(-7.0, 0.0)[: rng.integers(3)])
+    else:
+        rest = [None, 0, 2][rng.integers(3)]
+        bins = FeatureBins(name, "text", groups=(tuple(pick[:4]), (), tuple(pick[4:8])), specials=("NA",), rest=rest)
+    filled = tuple(float(x) for x in rng.integers(0, 2, bins.size - 1)) + (1.0,)
+    nothing = (0.0,) * bins.size
+    return BinnedFeature(bins, filled, nothing, nothing, nothing)
+
+
+def random_card(rng, card):
+    kinds = {"n": "number", "m": "number", "k1": "number", "t": "text", "worst": "text"}
+    names = [str(x) for x in rng.permutation(list(kinds))[: rng.integers(1, 6)]]
+    binned = {name: random_bins(rng, name, kinds[name]) for name in names}
+    points = {name: tuple(int(x) for x in rng.integers(-2, 3, b.bins.size) * 9) for name, b in binned.items()}
+    scale = Scale(pdo=float(rng.uniform(5, 50)))
+    base = int(scale.offset + rng.integers(-20, 80))
+    return replace(
+        card, scale=scale, reasons=int(rng.integers(0, 6)), binning=Binning(binned), points=Points(base, points)
+    )
+
+
+def random_rows(rng, count):
+    number = lambda: VALUES[rng.integers(len(VALUES))]  # noqa: E731
+    text = lambda: [*LEVELS, "NA", "other", None][rng.integers(len(LEVELS) + 3)]  # noqa: E731
+    return [(i, number(), number(), number(), text(), text()) for i in range(count)]
+
+
+def test_random_cards_agree_in_all_forms(spark, pmml, card, tmp_path):
+    rng = np.random.default_rng(11)
+    cards = [random_card(rng, card) for _ in range(24)]
+    names = ["id", "n", "m", "k1", "t", "worst"]
+    rows = spark.createDataFrame(random_rows(rng, 30), "id int, n double, m double, k1 double, t string, worst string")
+    rows = rows.coalesce(1).cache()
+    rows.createOrReplaceTempView("random_rows")
+    rows.write.parquet(str(tmp_path / "rows"))
+    collected, local = rows.collect(), rows.toPandas().set_index("id")
+    assert local.columns.tolist() == names[1:]
+    for first in range(0, len(cards), 4):
+        some = cards[first : first + 4]
+        structs = ", ".join(f"struct({one.to_sql()}) AS card_{i}" for i, one in enumerate(some))
+        by_sql = spark.sql(f"SELECT id, {structs} FROM random_rows").collect()
+        for i, one in enumerate(some):
+            found = [{"id": row["id"], **row[f"card_{i}"].asDict()} for row in by_sql]
+            agree(answers(one, found), {row["id"]: by_hand(one, row) for row in collected})
+    for one in cards:
+        expected = {row["id"]: by_hand(one, row) for row in collected}
+        agree(by_duckdb(one, tmp_path / "rows"), expected)
+        agree(of_pandas(one, Scorecard.from_json(one.to_json()).score_pandas(local)), expected)
+        agree(by_pmml(one, collected), expected)
+
+
+def small_card(card, bins):
+    nothing = (0.0,) * bins.size
+    binned = BinnedFeature(bins, (1.0,) * bins.size, nothing, nothing, nothing)
+    points = Points(500, {bins.feature: tuple(range(bins.size))})
+    return replace(card, binning=Binning({bins.feature: binned}), points=points)
+
+
+def test_what_a_form_cannot_hold_is_refused_by_name(card):
+    with pytest.raises(ValueError, match="dialect: 'oracle' is none of spark, ansi"):
+        card.to_sql(dialect="oracle")
+    refused = {
+        "'score' is the name of an output": FeatureBins("score", "number", (1.0,)),
+        "'code_1' is the name of an output": FeatureBins("code_1", "number", (1.0,)),
+        r"'\\x00' has the character '\\x00'": FeatureBins("t", "text", groups=(("a", "\x00"),)),
+        "special_values: inf of 'n'": FeatureBins("n", "number", (1.0,), specials=(math.inf,)),
+    }
+    for message, bins in refused.items():
+        with pytest.raises(ValueError, match=message):
+            small_card(card, bins).to_pmml()
 
 
 def test_a_table_that_has_a_score_of_its_own_is_not_misread(spark, card, awkward):
@@ -116,7 +255,7 @@ def test_a_table_that_has_a_score_of_its_own_is_not_misread(spark, card, awkward
     fresh = spark.sql(
         f"SELECT id, s.* FROM (SELECT id AS i, {card.to_sql()} FROM scored_before) s JOIN scored_before ON i = id"
     )
-    ours = {i: a[:1] for i, a in answers(card.score(awkward)).items()}
+    ours = {i: a[:1] for i, a in answers(card, card.score(awkward).collect()).items()}
     assert {r["id"]: (r["score"],) for r in fresh.select("id", "score").collect()} == ours
     with pytest.raises(ValueError, match="'score'"):
         card.score(awkward.selectExpr("*", "1 AS score"))

@@ -107,3 +107,25 @@ def test_boosting_refuses_texts_that_are_no_models(trained):
     for text in ("", "{}", "[1]", json.dumps({"kind": "x"}), json.dumps(other), trained.booster_json):
         with pytest.raises(ValueError, match="^text: this is not a"):
             Boosting.from_json(text)
+
+
+def test_boosting_takes_any_name_and_weights(spark, cases):
+    odd = {"late_cnt": "late [cnt]", "balance_amt": "a.b<c", "tenure_days": "it's `odd`"}
+    renamed = cases.rename(columns=odd).assign(w=1 + cases["case_id"] % 3)
+    spec = BoostingSpec(target="is_bad", features=tuple(odd.values()), weight="w", trees=25)
+    told = fit_boosting(spark.createDataFrame(renamed), spec).score(spark.createDataFrame(renamed)).toPandas()
+    assert set(told["reason_1"].dropna()) <= set(odd.values())
+    repeated = cases.loc[cases.index.repeat(renamed["w"])]
+    plain = fit_boosting(
+        spark.createDataFrame(repeated), spec.model_copy(update={"features": FEATURES, "weight": None})
+    )
+    expected = plain.score(spark.createDataFrame(cases)).toPandas()
+    both = told.merge(expected, on="case_id")
+    np.testing.assert_allclose(both["probability_x"], both["probability_y"], atol=0.02)
+
+
+def test_boosting_scores_on_the_driver_as_in_spark(spark, cases, trained):
+    expected = trained.score(spark.createDataFrame(cases)).toPandas().sort_values("case_id", ignore_index=True)
+    told = trained.score_pandas(cases)
+    np.testing.assert_array_equal(told["probability"], expected["probability"])
+    assert told["reason_1"].fillna("").tolist() == expected["reason_1"].fillna("").tolist()

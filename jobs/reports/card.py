@@ -1,0 +1,95 @@
+"""The page that a credit committee reads about a scorecard made by ``strata scorecard``."""
+
+from __future__ import annotations
+
+from strata.jobs.reports.card_sections import (
+    binning,
+    calibration,
+    challenger,
+    cut_offs,
+    data,
+    discrimination,
+    fairness,
+    points,
+    scores,
+    selection,
+    vintages,
+)
+from strata.jobs.reports.page import Page, Section, Tile
+from strata.jobs.steps.card_fit import BOOSTED, CARD, FittedCard, TestedCard
+from strata.jobs.steps.card_input import CardTable
+from strata.models.labels import TEST, TRAIN
+
+# Words of the trade for an AUC; each holds up to its limit.
+POWER = ((0.6, "hardly"), (0.7, "weakly"), (0.8, "fairly"), (0.9, "well"), (1.01, "very well"))
+OVERFIT = 0.03
+
+
+def page(table: CardTable, fitted: FittedCard, tested: TestedCard) -> Page:
+    """Summary first, then everything that backs it."""
+    sections = [
+        summary(table, fitted, tested),
+        data(table, fitted),
+        points(table, fitted),
+        binning(fitted),
+        selection(fitted),
+        discrimination(tested),
+        calibration(tested),
+        scores(fitted, tested),
+        *([vintages(fitted, tested)] if tested.by_period is not None else []),
+        cut_offs(table, fitted, tested),
+        challenger(fitted, tested),
+        *([fairness(tested)] if tested.fairness is not None else []),
+    ]
+    title = f"Scorecard for {table.source.names[table.options.target]}"
+    lead = f"Made from {table.options.input.name}: {table.meaning}."
+    return Page(title, lead, _tiles(table, fitted, tested), sections, _facts(table))
+
+
+def _tiles(table: CardTable, fitted: FittedCard, tested: TestedCard) -> list[Tile]:
+    area, spread = (tested.intervals[CARD][name] for name in ("auc", "ks"))
+    return [
+        Tile(f"{area.value:.3f}", f"AUC on the test, {area.low:.3f} to {area.high:.3f}"),
+        Tile(f"{spread.value:.3f}", f"KS on the test, {spread.low:.3f} to {spread.high:.3f}"),
+        Tile(f"{len(fitted.card.features)}", f"features kept of {len(fitted.binning.features)}"),
+        Tile(f"{table.size(TRAIN):,}", f"rows to learn from, {table.bads(TRAIN):,} bad"),
+        Tile(f"{table.size(TEST):,}", f"rows to test on, {table.bads(TEST):,} bad"),
+    ]
+
+
+def summary(table: CardTable, fitted: FittedCard, tested: TestedCard) -> Section:
+    """What the card is worth, what to beware of, in sentences."""
+    area = tested.intervals[CARD]["auc"]
+    power = next(word for limit, word in POWER if area.value < limit)
+    split = f"from {table.began} on" if table.began else "drawn at random, stratified by outcome"
+    lead = (
+        f"The scorecard tells bad from good {power}: on {table.size(TEST):,} rows that it never saw ({split}) its AUC "
+        f"is {area.value:.3f}, with a 95 % interval from {area.low:.3f} to {area.high:.3f}. It has "
+        f"{len(fitted.card.features)} features; a higher score is safer."
+    )
+    return Section("Summary", lead, [*_warnings(table, fitted, tested)] or ["Nothing stands against its use here."])
+
+
+def _warnings(table: CardTable, fitted: FittedCard, tested: TestedCard) -> list[str]:
+    train, test = (tested.figures[CARD, split]["auc"] for split in (TRAIN, TEST))
+    other = tested.figures[BOOSTED, TEST]["auc"]
+    notes = [f"Suspected leak: {one.sentence}" for one in fitted.suspects]
+    if train - test > OVERFIT:
+        notes.append(f"It was better on the rows it learnt from (AUC {train:.3f}): expect less than its train figures.")
+    if other - test > 0.01:
+        notes.append(
+            f"The boosted challenger reaches {other:.3f}: the price of interpretability is {other - test:.3f} AUC."
+        )
+    else:
+        notes.append(f"The boosted challenger reaches {other:.3f}: interpretability costs next to nothing here.")
+    if table.bads(TEST) < 100:
+        notes.append(f"Only {table.bads(TEST)} bads are in the test: differences of a few hundredths say nothing.")
+    return notes
+
+
+def _facts(table: CardTable) -> dict[str, str]:
+    given = {name: value for name, value in vars(table.options).items() if value not in (None, (), "")}
+    return {
+        "Input": f"{table.options.input} ({table.source.kind}), fingerprint {table.source.fingerprint[:16]}",
+        "Call": ", ".join(f"{name} = {value}" for name, value in given.items()),
+    }

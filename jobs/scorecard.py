@@ -1,0 +1,36 @@
+"""A scorecard on any table: from a CSV, Parquet or Delta file to points, scores and a report, in one call."""
+
+from __future__ import annotations
+
+import sys
+import time
+
+from strata.jobs.reports import card as report
+from strata.jobs.runtime.run import Context, Job, run
+from strata.jobs.steps import card_fit, card_input, card_output
+from strata.jobs.steps.card_options import CardOptions, add_options
+
+
+def body(context: Context) -> None:
+    """Read and screen the table, split it, fit card and challenger, test them, write everything down."""
+    start, options = time.monotonic(), CardOptions.of(context.options)
+    with card_input.refusals():
+        table = card_input.prepare(context, options)
+        fitted = card_fit.fit(context, table)
+        tested = card_fit.test(context, table, fitted)
+    card_output.write(context, table, fitted, tested, seconds=time.monotonic() - start)
+    with context.progress.step("report") as step:
+        step.says(f"open {report.page(table, fitted, tested).write(options.output / 'report.html')}")
+    card_output.track(context, table, fitted, tested)
+
+
+JOB = Job(
+    "scorecard",
+    "a scorecard on any CSV, Parquet or Delta table with a 0/1 target",
+    body,
+    options=add_options,
+    recorded=False,
+)
+
+if __name__ == "__main__":
+    sys.exit(run(JOB))

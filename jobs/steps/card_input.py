@@ -1,0 +1,189 @@
+"""The table of ``strata scorecard``: read, its target understood, its columns screened, its rows split."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from pyspark.sql import Column, DataFrame
+from pyspark.sql import functions as F
+
+from strata.jobs.runtime.errors import InputError, UsageError
+from strata.jobs.runtime.run import Context
+from strata.jobs.sources.anytable import AnyTable, read_any
+from strata.jobs.steps.card_options import CardOptions
+from strata.models.binning import Splits
+from strata.models.labels import LEARNT, TRAIN, LabelRules, split_at_random, split_by_time, target_meaning, vintage
+from strata.models.screening import Roles, profile, roles
+
+STATE, SPLIT, PERIOD = "__state", "__split", "__period"
+FEWEST = 10
+COLUMN_ROLES = ("target", "time", "id", "group", "weight")
+COLUMN_LISTS = ("exclude", "forced", "forbidden", "protected")
+
+
+@dataclass(frozen=True)
+class CardTable:
+    """The rows with ``__state``, ``__split`` and ``__period``, and what is known about them.
+
+    ``options`` name columns as ``rows`` do. ``counts`` is (split, state) to number of rows; ``began`` is where the
+    test begins in time, None for a random split.
+    """
+
+    rows: DataFrame
+    options: CardOptions
+    source: AnyTable
+    labels: LabelRules
+    meaning: str
+    roles: Roles
+    counts: Mapping[tuple[str, str], int]
+    began: str | None
+
+    @property
+    def has_periods(self) -> bool:
+        """Whether rows have a vintage."""
+        return self.options.time is not None
+
+    def part(self, split: str) -> DataFrame:
+        """The rows of train or test."""
+        return self.rows.where(F.col(SPLIT) == split)
+
+    def size(self, split: str) -> int:
+        """Rows of train or test."""
+        return sum(rows for (part, _), rows in self.counts.items() if part == split)
+
+    def bads(self, split: str) -> int:
+        """Bads of train or test."""
+        return self.counts.get((split, "bad"), 0)
+
+
+@contextmanager
+def refusals() -> Iterator[None]:
+    """Turn what the models refuse, one sentence each, into an input error."""
+    try:
+        yield
+    except (ValueError, TypeError) as wrong:
+        raise InputError(str(wrong)) from wrong
+
+
+def prepare(context: Context, given: CardOptions) -> CardTable:
+    """Read the table, then say of every column and row what part it plays."""
+    with context.progress.step("read") as step:
+        source = read_any(context.spark, given.input, separator=given.separator, encoding=given.encoding)
+        options = _as_in_rows(given, source.names)
+        rows = source.rows.persist()
+        step.says(f"{rows.count():,} rows, {len(rows.columns)} columns of {source.kind}")
+    with context.progress.step("target") as step:
+        labels = _labels(options)
+        meaning = target_meaning(rows, labels)
+        step.says(meaning)
+    state = labels.state(rows)
+    with context.progress.step("screen columns") as step:
+        found = _screened(rows, options, source, state)
+        step.says(f"{len(found.features)} features of {len(rows.columns)} columns")
+    with context.progress.step("split") as step:
+        table = _split(context, CardTable(rows, options, source, labels, meaning, found, {}, None), state)
+        step.says(_sizes(table))
+    return table
+
+
+def _as_in_rows(given: CardOptions, names: Mapping[str, str]) -> CardOptions:
+    """The options with columns named as in the rows, whichever of its two names somebody used."""
+    by_file = _by_either_name(names)
+
+    def ours(role: str, name: str) -> str:
+        if name not in by_file:
+            there = ", ".join(list(names.values())[:12])
+            raise UsageError(f"--{role}: the table has no column {name!r}; it has {there}{', …' * (len(names) > 12)}")
+        return by_file[name]
+
+    renamed: dict[str, Any] = {
+        role: ours(role, getattr(given, role)) for role in COLUMN_ROLES if getattr(given, role)
+    } | {role: tuple(ours(role, name) for name in getattr(given, role)) for role in COLUMN_LISTS}
+    return replace(given, **renamed)
+
+
+def _by_either_name(names: Mapping[str, str]) -> dict[str, str]:
+    """Columns by their name in the file and by their own; of equal names in the file the first column."""
+    first = {theirs: ours for ours, theirs in reversed(list(names.items()))}
+    return first | {ours: ours for ours in names}
+
+
+def _labels(options: CardOptions) -> LabelRules:
+    if (options.window_months is None) != (options.known_until is None) or (options.window_months and not options.time):
+        raise UsageError("--window-months, --known-until and --time: an immature case is known by all three together")
+    opened = options.time if options.window_months else None
+    return LabelRules(
+        options.target, options.event, options.indeterminate, opened, options.window_months, options.known_until
+    )
+
+
+def _screened(rows: DataFrame, options: CardOptions, source: AnyTable, state: Column) -> Roles:
+    outcome = F.when(state == "bad", 1).when(state == "good", 0)
+    profiles = profile(rows, rows.columns, outcome=outcome)
+    found = roles(
+        profiles, source.names, rows.count(),
+        target=options.target, time=options.time, id=options.id, group=options.group, weight=options.weight,
+        exclude={*options.exclude, *options.protected} - {options.group, options.id, options.time},
+    )  # fmt: skip
+    if found.disguises:
+        name = source.names[found.disguises[0]]
+        raise InputError(
+            f"{name!r} is the target in disguise: it tells every outcome; leave it out with --exclude {name}"
+        )
+    return found
+
+
+def _split(context: Context, table: CardTable, state: Column) -> CardTable:
+    options, began = table.options, None
+    if options.time:
+        part, cut = split_by_time(table.rows, state, options.time)
+        began = str(cut)
+        rows = table.rows.withColumns({SPLIT: part, PERIOD: vintage(table.rows, options.time)})
+    else:
+        own = [name for name in (options.group, options.id) if name][:1] or table.rows.columns
+        rows = split_at_random(table.rows, state, keys=own, seed=context.settings.seed)
+    rows = rows.withColumn(STATE, state).persist()
+    found = rows.groupBy(SPLIT, STATE).count().collect()
+    counts = {(row[SPLIT], row[STATE]): row["count"] for row in found}
+    table.source.rows.unpersist()
+    _check_sizes(options.target, counts)
+    return replace(table, rows=rows, counts=counts, began=began)
+
+
+def _check_sizes(target: str, counts: Mapping[tuple[str, str], int]) -> None:
+    for state in LEARNT:
+        train, all_rows = counts.get((TRAIN, state), 0), sum(rows for (_, s), rows in counts.items() if s == state)
+        if train < FEWEST or all_rows == train:
+            raise InputError(
+                f"{target!r}: {all_rows} {state} rows, {train} of them to learn from, are too few for a scorecard; "
+                f"it takes {FEWEST} of each outcome to learn from and some to test on"
+            )
+
+
+def _sizes(table: CardTable) -> str:
+    parts = [f"{split} {table.size(split):,} rows, {table.bads(split):,} bad" for split in (TRAIN, "test")]
+    others = [f"{rows:,} {state}" for (split, state), rows in sorted(table.counts.items()) if split == state]
+    return "; ".join([*parts, *others, *([f"test from {table.began}"] if table.began else [])])
+
+
+def read_splits(path: Path | None, names: Mapping[str, str], features: Sequence[str]) -> Splits | None:
+    """An analyst's bins from a JSON file: feature to a list of edges, or to a list of lists of levels."""
+    if path is None:
+        return None
+    try:
+        given = json.loads(path.read_text(encoding="utf-8"))
+    except OSError as wrong:
+        raise UsageError(f"--splits {path}: can't be read: {wrong.strerror}") from None
+    except ValueError as wrong:
+        raise UsageError(f"--splits {path}: is no JSON: {wrong}") from None
+    if not isinstance(given, dict):
+        raise UsageError(f"--splits {path}: a JSON object of feature to edges or groups is expected")
+    by_file = _by_either_name(names)
+    if strangers := [name for name in given if by_file.get(name) not in features]:
+        raise UsageError(f"--splits {path}: {strangers[0]!r} is no feature of the table")
+    return {by_file[name]: bins for name, bins in given.items()}

@@ -1,0 +1,282 @@
+"""Tables as people have them: every ugliness is either read rightly and noted, or refused in one sentence."""
+
+from __future__ import annotations
+
+import gzip
+import os
+from datetime import date
+from pathlib import Path
+
+import pytest
+
+from strata.jobs.runtime.errors import InputError, UsageError
+from strata.jobs.sources.anytable import read_any
+
+
+def put(folder, content, name="t.csv"):
+    path = folder / name
+    path.parent.mkdir(exist_ok=True)
+    path.write_bytes(content if isinstance(content, bytes) else content.encode())
+    return path
+
+
+def values(table):
+    return [tuple(row) for row in table.rows.collect()]
+
+
+def refused(spark, path, message, kind=InputError, **options):
+    with pytest.raises(kind) as caught:
+        read_any(spark, path, **options)
+    assert message in str(caught.value) and "\n" not in str(caught.value), caught.value
+
+
+@pytest.mark.parametrize("separator", [",", ";", "\t", "|"])
+def test_separators_are_found(spark, tmp_path, separator):
+    lines = [["a", "b b", "c"], ["1", "x; y, z", "2.5"], ["2", "u|v\tw", "-3e2"]]
+    text = "\r\n".join(separator.join(f'"{cell}"' if " " in cell else cell for cell in line) for line in lines)
+    table = read_any(spark, put(tmp_path, text.replace("u|v\tw", '"u|v\tw"')))
+    assert values(table) == [(1, "x; y, z", 2.5), (2, "u|v\tw", -300.0)]
+    assert table.rows.dtypes == [("a", "bigint"), ("b b", "string"), ("c", "double")]
+    assert table.kind == "csv" and (f"columns are separated by {separator!r}" in table.notes) == (separator != ",")
+
+
+def test_a_separator_can_be_named(spark, tmp_path):
+    path = put(tmp_path, "a:b\n1:2\n")
+    refused(spark, path, "t.csv: row 1: none of , ; tab | separates its names; name the separator")
+    assert values(read_any(spark, path, separator=":")) == [(1, 2)]
+    refused(spark, path, "row 1: ';' does not separate its names", separator=";")
+    refused(spark, path, "separator: '::' is not one character", UsageError, separator="::")
+
+
+@pytest.mark.parametrize(
+    ("content", "encoding"),
+    [
+        ("jméno,b\nÚstí,1\n".encode("utf-8-sig"), None),
+        ("jméno,b\nÚstí,1\n".encode("utf-16"), None),
+        ("jméno,b\r\nÚstí,1\r\n".encode("utf-16-be"), "utf-16-be"),
+        ("jméno,b\nÚstí,1\n".encode("gb18030"), "gb18030"),
+        ("jméno,b\nÚstí,1\n".encode("cp1252"), "cp1252"),
+        (gzip.compress("jméno,b\nÚstí,1\n".encode("latin-1")), "latin-1"),
+    ],
+)
+def test_encodings(spark, tmp_path, content, encoding):
+    name = "t.csv.gz" if content[:2] == b"\x1f\x8b" else "t.csv"
+    table = read_any(spark, put(tmp_path, content, name), encoding=encoding)
+    assert (table.rows.columns, values(table)) == (["jméno", "b"], [("Ústí", 1)])
+
+
+def test_wrong_encodings_name_row_column_and_byte(spark, tmp_path):
+    advice = "save it as UTF-8 or name its encoding (utf-16, utf-16-le, utf-16-be, cp1252, latin-1, gb18030)"
+    path = put(tmp_path, b"a,name\n1,x\n2,caf\xe9\n")
+    refused(spark, path, f"t.csv: row 3, column 'name': byte 0xe9 is not utf-8; {advice}")
+    assert values(read_any(spark, path, encoding="cp1252")) == [(1, "x"), (2, "café")]
+    refused(spark, put(tmp_path, b"a,n\xe9\n1,x\n"), "row 1, column 2: byte 0xe9 is not utf-8")
+    refused(spark, put(tmp_path, "a,b\n1,2\n".encode("utf-16-le")), "has zero bytes, so it is no UTF-8 text")
+    refused(spark, put(tmp_path, b"a,b\n1,\x81\n"), "row 2, column 'b': byte 0x81 is not cp1252", encoding="cp1252")
+    refused(spark, path, "encoding: 'ebcdic' is none of utf-8, utf-16", UsageError, encoding="ebcdic")
+
+
+def test_a_replacement_character_of_the_file_is_a_character(spark, tmp_path):
+    assert values(read_any(spark, put(tmp_path, "a,b\n1,\ufffd\n"))) == [(1, "\ufffd")]
+
+
+def test_quotes_and_lines_inside_quotes(spark, tmp_path):
+    path = put(tmp_path, 'a,"long\nname",c\n1,"x ""q"" y\n, z",3\n2," p ",\n3,5" pipe,4\n\n')
+    table = read_any(spark, path)
+    assert table.names == {"a": "a", "long name": "long\nname", "c": "c"}
+    assert values(table) == [(1, 'x "q" y\n, z', 3), (2, "p", None), (3, '5" pipe', 4)]
+    # The closing quote follows a separator, so that each line alone looks whole.
+    assert values(read_any(spark, put(tmp_path, 'a,b\n1,"x\ny,"\n'))) == [(1, "x\ny,")]
+
+
+def test_line_ends_may_be_mixed(spark, tmp_path):
+    table = read_any(spark, put(tmp_path, b"a,b\r\n1,2\n3,4\r5,6\r\n\r\n   \n"))
+    assert values(table) == [(1, 2), (3, 4), (5, 6)]
+
+
+def test_names_become_unique_and_keep_what_they_were(spark, tmp_path):
+    header = 'Age, age ,,x.y,b`t,"q""u",age_2,收入,AGE,column_3,it\'s'
+    table = read_any(spark, put(tmp_path, f"{header}\n{','.join('123456789') + ',10,11'}\n"))
+    used = ["Age", "age_3", "column_3_2", "x.y", "b`t", 'q"u', "age_2", "收入", "AGE_4", "column_3", "it's"]
+    assert table.rows.columns == used and values(table) == [tuple(range(1, 12))]
+    assert list(table.names.values()) == [
+        "Age",
+        "age",
+        "",
+        "x.y",
+        "b`t",
+        'q"u',
+        "age_2",
+        "收入",
+        "AGE",
+        "column_3",
+        "it's",
+    ]
+    assert table.notes == (
+        "column 2 'age' is called 'age_3': the name stands twice",
+        "column 3 '' is called 'column_3_2': it has no name",
+        "column 9 'AGE' is called 'AGE_4': the name stands twice",
+    )
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        ("a,b\n1,2\n3\n", "t.csv: row 3: has 1 fields, the header has 2"),
+        ("a,b\n1,2\n\n3,4,5\n", "t.csv: row 4: has 3 fields, the header has 2"),
+        ('a,b,c\n1,"2,3\n4,5,6\n', "t.csv: row 2: has 2 fields, the header has 3; is a quote never closed?"),
+        ("", "t.csv: is empty"),
+        ("\n  \n", "t.csv: is empty"),
+        ("a,b\n", "t.csv: has a header but no rows"),
+        (b"PK\x03\x04rest", "t.csv: is a workbook or an archive, not CSV"),
+        (gzip.compress(b"a,b\n1,2\n"), "t.csv: is packed with gzip; give it a name that ends with .gz"),
+    ],
+)
+def test_broken_csv_is_refused(spark, tmp_path, content, message):
+    refused(spark, put(tmp_path, content), message)
+
+
+def test_broken_packing_is_refused(spark, tmp_path):
+    whole = gzip.compress(os.urandom(3000).hex().encode().join([b"a,b\n1,", b"\n"]))
+    for content in (whole[:-900], whole[:500] + b"\0\0\0\0" + whole[504:], b"a,b\n1,2\n"):
+        refused(spark, put(tmp_path, content, "t.csv.gz"), "can't be unpacked")
+
+
+def test_what_is_no_table_is_refused(spark, tmp_path, monkeypatch):
+    refused(spark, tmp_path / "none.csv", "none.csv: no such file or folder")
+    refused(spark, tmp_path, "has no CSV or Parquet files and is no Delta table")
+    refused(spark, put(tmp_path, "a,b\n1,2\n", "_t.csv"), "Spark skips names that begin with '_'; rename the file")
+    refused(spark, put(tmp_path, "a,b\n1,2\n", "t:1.csv"), "Spark can't open a name with a colon")
+    refused(spark, put(tmp_path, "a,b\n1,2\n", "t.parquet"), "t.parquet: is no whole Parquet file; write it again")
+    refused(spark, put(tmp_path, b"PAR1" + b"x" * 40, "cut.parquet"), "cut.parquet: is no whole Parquet file")
+    os.mkfifo(tmp_path / "pipe")
+    refused(spark, tmp_path / "pipe", "pipe: is neither a file nor a folder")
+    secret = put(tmp_path, "a,b\n1,2\n", "secret.csv")
+
+    def closed(path, *_, **__):
+        raise PermissionError(13, "Permission denied", str(path))
+
+    # Tests may run as root, who can read everything.
+    monkeypatch.setattr(Path, "open", closed)
+    refused(spark, secret, "secret.csv: can't be read: Permission denied")
+
+
+def test_odd_paths(spark, tmp_path):
+    path = put(tmp_path, "a,b\n1,2\n", "x[1] {a},*%20#é?.csv")
+    assert values(read_any(spark, str(path))) == [(1, 2)]
+
+
+def test_a_folder_of_files_with_one_header(spark, tmp_path):
+    put(tmp_path, "\ufeffa;b\n1;x\n", "f/1.csv")
+    put(tmp_path, gzip.compress(b"a; b\r\n2;y\r\n"), "f/2.csv.gz")
+    put(tmp_path, "", "f/_SUCCESS")
+    table = read_any(spark, tmp_path / "f")
+    assert sorted(values(table)) == [(1, "x"), (2, "y")] and "2 files are read as one table" in table.notes
+    put(tmp_path, "a;c\n3;z\n", "f/3.csv")
+    refused(spark, tmp_path / "f", "3.csv: row 1: 'c' stands where 1.csv has 'b'")
+    put(tmp_path, "a;b;c\n3;z;1\n", "f/3.csv")
+    refused(spark, tmp_path / "f", "3.csv: row 1: there are 3 columns, 1.csv has 2")
+    put(tmp_path, "a;b\n3;z;1\n", "f/3.csv")
+    refused(spark, tmp_path / "f", "3.csv: row 2: has 3 fields, the header has 2")
+
+
+UGLY = {
+    "whole": (["1", " -2", "+3"], "bigint", [1, -2, 3]),
+    "real": (["1", "2.5", ".1e-3"], "double", [1.0, 2.5, 0.0001]),
+    "words": (["NA", "2", "?"], "bigint", [None, 2, None]),
+    "nan": (["NaN", "inf", "-Infinity"], "double", [None, float("inf"), float("-inf")]),
+    "signed": (["+inf", "1", "-.5"], "double", [float("inf"), 1.0, -0.5]),
+    "zip": (["00123", "12", "7"], "string", ["00123", "12", "7"]),
+    "account": (["12345678901234567890", "1", "2"], "string", ["12345678901234567890", "1", "2"]),
+    "thousands": (['"1,234.50"', '"12,345"', "7"], "string", ["1,234.50", "12,345", "7"]),
+    "percent": (["12%", "3.5%", "0%"], "string", ["12%", "3.5%", "0%"]),
+    "mostly": (["1", "2", "many"], "string", ["1", "2", "many"]),
+    "hexes": (["1d", "2f", "0x1p3"], "string", ["1d", "2f", "0x1p3"]),
+    "nothing": (["", "null", "N/A"], "string", [None, None, None]),
+    "flag": (["true", "False", "TRUE"], "boolean", [True, False, True]),
+    "answer": (["yes", "no", "None"], "string", ["yes", "no", None]),
+    "iso": (["2024-02-29", "2023-1-5", "-"], "date", [date(2024, 2, 29), date(2023, 1, 5), None]),
+    "no_such_day": (["2023-02-29", "2023-01-05", ""], "string", ["2023-02-29", "2023-01-05", None]),
+    "slashes": (["2024/02/29", "2023/1/5", ""], "date", [date(2024, 2, 29), date(2023, 1, 5), None]),
+    "dots": (["29.02.2024", "5.1.2023", ""], "date", [date(2024, 2, 29), date(2023, 1, 5), None]),
+    "european": (["29/02/2024", "05/01/2023", ""], "date", [date(2024, 2, 29), date(2023, 1, 5), None]),
+    "american": (["02/29/2024", "01/05/2023", ""], "date", [date(2024, 2, 29), date(2023, 1, 5), None]),
+    "either": (["02/01/2024", "01/05/2023", ""], "date", [date(2024, 1, 2), date(2023, 5, 1), None]),
+    "torn": (["29/02/2024", "01/31/2023", ""], "string", ["29/02/2024", "01/31/2023", None]),
+    "open_date": (["20240229", "20230105", ""], "date", [date(2024, 2, 29), date(2023, 1, 5), None]),
+    "amount8": (["20240229", "20230105", ""], "bigint", [20240229, 20230105, None]),
+    "no_date": (["20240230", "20230105", ""], "bigint", [20240230, 20230105, None]),
+    "stamp": (["2024-02-29 10:11:12", "2023-01-05T00:00", "2024-01-01"], "timestamp", None),
+}
+
+
+def test_types(spark, tmp_path):
+    lines = [",".join(UGLY), *(",".join(column[0][i] for column in UGLY.values()) for i in range(3))]
+    table = read_any(spark, put(tmp_path, "\n".join(lines)))
+    assert dict(table.rows.dtypes) == {name: kind for name, (_, kind, _) in UGLY.items()}
+    found = dict(zip(UGLY, zip(*values(table), strict=True), strict=True))
+    assert {n: list(v) for n, v in found.items() if n != "stamp"} == {n: v for n, (_, _, v) in UGLY.items() if v}
+    stamps = [row[0] for row in table.rows.select(table.rows.stamp.cast("string")).collect()]
+    assert stamps == ["2024-02-29 10:11:12", "2023-01-05 00:00:00", "2024-01-01 00:00:00"]
+    assert set(table.notes) == {
+        "read as missing: NA (in 'words'), N/A (in 'nothing'), null (in 'nothing'), NaN (in 'nan'), "
+        "None (in 'answer'), ? (in 'words'), - (in 'iso')",
+        "'zip', 'account': codes with leading zeros or more than 18 digits stay text",
+        "'thousands', 'percent': numbers with thousands separators, other decimal marks or signs such as % stay text",
+        "'mostly': stays text, though 2 of its 3 filled values are numbers",
+        "'european': dates are read as day/month/year",
+        "'american': dates are read as month/day/year",
+        "'either': dates are read as day/month/year, but could be month/day/year",
+        "'open_date': days written like 20241231 are read as dates",
+    }
+
+
+def test_decimal_commas(spark, tmp_path):
+    table = read_any(spark, put(tmp_path, "rate;limit;mixed;grouped\n0,5;1,500;1,5;1.234,56\n-12,25;20;1.5;7,5\n"))
+    assert values(table) == [(0.5, 1.5, "1,5", "1.234,56"), (-12.25, 20.0, "1.5", "7,5")]
+    assert "'rate', 'limit': decimal commas are read as points" in table.notes
+    # Nothing in the file says whether these are thousands.
+    table = read_any(spark, put(tmp_path, "a;b\n1,500;1\n2,750;2\n"))
+    assert values(table) == [("1,500", 1), ("2,750", 2)] and "'a': numbers with thousands" in table.notes[1]
+
+
+def test_the_fingerprint_is_that_of_the_content(spark, tmp_path):
+    one = read_any(spark, put(tmp_path, "a,b\n1,2\n"))
+    packed = read_any(spark, put(tmp_path, gzip.compress(b"a,b\n1,2\n"), "other.csv.gz"))
+    changed = read_any(spark, put(tmp_path, "a,b\n1,3\n"))
+    assert one.fingerprint == packed.fingerprint != changed.fingerprint
+
+
+def test_parquet_keeps_types_and_names_what_it_leaves_out(spark, tmp_path):
+    made = "1 AS a, 'x' AS `b.c`, date'2024-02-29' AS d, array(1) AS l, struct(1 AS z) AS s, X'00' AS raw, 1.50BD AS m"
+    spark.sql(f"SELECT {made}").write.parquet(str(tmp_path / "p"))
+    table = read_any(spark, tmp_path / "p")
+    assert values(table) == [(1, "x", date(2024, 2, 29), table.rows.first()["m"])]
+    assert table.rows.dtypes == [("a", "int"), ("b.c", "string"), ("d", "date"), ("m", "decimal(3,2)")]
+    assert table.notes == (
+        "left out, being neither numbers, text nor dates: 'l (array)', 's (struct)', 'raw (binary)'",
+    )
+    part = next((tmp_path / "p").glob("*.parquet"))
+    single = read_any(spark, part)
+    assert single.kind == table.kind == "parquet" and single.fingerprint.startswith("sha256:")
+    before = table.fingerprint
+    os.utime(part, ns=(1, 1))
+    assert read_any(spark, tmp_path / "p").fingerprint != before == table.fingerprint
+    put(tmp_path, "a,b\n1,2\n", "p/t.csv")
+    refused(spark, tmp_path / "p", "has both Parquet and CSV files; name one of them")
+    spark.sql("SELECT 1 AS a WHERE false").write.parquet(str(tmp_path / "empty"))
+    refused(spark, tmp_path / "empty", "empty: has no rows")
+
+
+def test_delta_is_read_at_a_version(spark, tmp_path):
+    path = str(tmp_path / "d")
+    spark.sql("SELECT 1L AS a, 'x' AS b").write.format("delta").save(path)
+    table = read_any(spark, path)
+    spark.sql("SELECT 2L AS a, 'y' AS b").write.format("delta").mode("append").save(path)
+    later = read_any(spark, path)
+    assert table.kind == "delta" and values(table) == [(1, "x")] and len(values(later)) == 2
+    assert table.fingerprint.removesuffix("@0") == later.fingerprint.removesuffix("@1")
+    (tmp_path / "broken" / "_delta_log").mkdir(parents=True)
+    refused(spark, tmp_path / "broken", "broken: its _delta_log has no version")
+    put(tmp_path / "broken" / "_delta_log", "{}", f"{0:020d}.json")
+    refused(spark, tmp_path / "broken", "broken: can't be read as a Delta table")
