@@ -21,6 +21,7 @@ MODULES = (
     "promote",
     "check_run",
     "scorecard",
+    "components",
 )
 
 

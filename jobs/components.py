@@ -1,0 +1,35 @@
+"""Connected components of anybody's edges: from a CSV, Parquet or Delta table of src and dst."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from pathlib import Path
+
+from strata.jobs.runtime.run import Context, Job, run
+from strata.jobs.steps import edges
+
+
+def _options(arguments: argparse.ArgumentParser) -> None:
+    arguments.add_argument("--edges", type=Path, required=True, metavar="PATH", help="a table with columns src and dst")
+    arguments.add_argument("--vertices", type=Path, metavar="PATH", help="a table with column id, for lone vertices")
+    arguments.add_argument("--output", type=Path, required=True, metavar="DIR", help="where the answer is written")
+
+
+def body(context: Context) -> None:
+    """Read the edges, find each vertex's component, write it for Delta's readers and as CSV."""
+    options = context.options
+    vertices, ties = edges.read(context, options.edges, options.vertices)
+    edges.write(context, edges.components(context, vertices, ties), options.output)
+
+
+JOB = Job(
+    "components",
+    "connected components of any CSV, Parquet or Delta table of edges",
+    body,
+    options=_options,
+    recorded=False,
+)
+
+if __name__ == "__main__":
+    sys.exit(run(JOB))
