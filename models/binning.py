@@ -20,7 +20,7 @@ from strata.models.binning_rows import Specials, require_column, source
 from strata.models.counts import Floats, Integers, Totals, Training
 from strata.models.evaluation import psi, psi_noise
 from strata.models.export import case_sql, number_sql
-from strata.models.merge import PURE, TRENDS, MergeRules, Periods, merge, woe_iv
+from strata.models.merge import PURE, TRENDS, MergeRules, Periods, merge_finely, woe_iv
 from strata.models.training import training
 
 Splits = Mapping[str, Sequence[float] | Sequence[Sequence[str]]]
@@ -356,7 +356,7 @@ def _starts(bins: FeatureBins, by_period: Floats, order: Integers, totals: Total
         return np.array([0])
     vintages = by_period[:, order[filled]]
     periods = Periods(vintages[..., 0], vintages[..., 1], *by_period.sum(axis=1).T)
-    starts = merge(table[filled, 0], table[filled, 1], totals.good, totals.bad, limits, periods).starts
+    starts = merge_finely(table[filled, 0], table[filled, 1], totals.good, totals.bad, limits, periods).starts
     return np.concatenate([[0], filled[list(starts[1:])]]).astype(np.int64)
 
 

@@ -21,8 +21,9 @@ Floats = NDArray[np.float64]
 Integers = NDArray[np.int64]
 Item = TypeVar("Item")
 Answer = TypeVar("Answer")
-MOST_CANDIDATES = 200
+MOST_LEVELS, MOST_EDGES, MOST_EDGES_BY_PERIOD = 200, 1_000, 200
 MOST_PERIODS = 120
+RARE_SHARE, RARE_ROWS = 0.002, 20
 
 
 class Block(NamedTuple):
@@ -130,14 +131,25 @@ def check_totals(given: Source, totals: Totals) -> None:
         raise ValueError(f"period: {given.period!r} has over {MOST_PERIODS} values; round it to months or quarters")
 
 
+def most_edges(totals: Totals) -> int:
+    """Candidate edges of a number: fewer where each is counted in every period."""
+    return MOST_EDGES if len(totals.periods) == 1 else MOST_EDGES_BY_PERIOD
+
+
 def empty_bins(given: Source, i: int) -> FeatureBins:
     """The bins of feature ``i`` before any edge or group is known."""
     return FeatureBins(given.features[i], given.kinds[i], specials=given.specials[i])
 
 
-def level_bins(empty: FeatureBins, shares: Sequence[tuple[str, float]], min_share: float) -> FeatureBins:
-    """One group per level with at least ``min_share`` of all rows; the rare ones together in the last."""
-    common = sorted((level for level, share in shares if share >= min_share - 1e-12), key=str)
+def level_bins(empty: FeatureBins, shares: Sequence[tuple[str, float]], min_share: float, rows: int) -> FeatureBins:
+    """One group per common level, the rare ones together in the last.
+
+    ``shares`` are of all ``rows``. A level is rare with under 20 rows or 0.2 % of them (with ``min_share`` at the
+    most), or when 200 others are more common: its own risk would say nothing. Merging sees to ``min_share``.
+    """
+    least = min(min_share, max(RARE_SHARE, RARE_ROWS / rows))
+    ranked = sorted((level for level in shares if level[1] >= least - 1e-12), key=lambda level: (-level[1], level[0]))
+    common = sorted(level for level, _ in ranked[:MOST_LEVELS])
     rare = len(shares) > len(common)
     groups = (*[(level,) for level in common], *([()] if rare or not common else []))
     return replace(empty, groups=groups, rest=len(groups) - 1 if rare or not common else None)

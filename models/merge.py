@@ -13,6 +13,8 @@ Trend = Literal["auto", "ascending", "descending", "peak", "valley", "none"]
 TRENDS: tuple[str, ...] = ("auto", "ascending", "descending", "peak", "valley", "none")
 Floats = NDArray[np.float64]
 
+Integers = NDArray[np.int64]
+MOST_EXACT = 200
 PURE = 0.5
 """Added to the goods and the bads of a bin that lacks one of them."""
 TIE = 1e-12
@@ -81,6 +83,43 @@ def merge(
         up, down = (_best(pieces, rules.max_bins, trend) for trend in ("ascending", "descending"))
         return down if down.iv > up.iv + TIE else up
     return _best(pieces, rules.max_bins, rules.trend)
+
+
+def merge_finely(
+    good: Floats, bad: Floats, total_good: float, total_bad: float, rules: MergeRules, periods: Periods | None = None
+) -> Merged:
+    """``merge`` of any number of pre-bins: exact up to 200 of them.
+
+    Above, every k-th boundary is merged exactly first; then, exactly again, the boundaries within k of those that
+    were chosen and the outermost two that ``min_count`` allows. So the answer is never worse than on 200
+    pre-bins, and in practice within a thousandth of the best there is.
+    """
+
+    def on(boundaries: Integers) -> Merged:
+        parts = [np.add.reduceat(counts, boundaries, axis=-1) for counts in (good, bad)]
+        by_period = periods and Periods(
+            np.add.reduceat(periods.good, boundaries, axis=-1),
+            np.add.reduceat(periods.bad, boundaries, axis=-1),
+            periods.total_good,
+            periods.total_bad,
+        )
+        found = merge(*parts, total_good, total_bad, rules, by_period)
+        return Merged(tuple(int(boundaries[start]) for start in found.starts), found.iv)
+
+    size = len(good)
+    if size <= MOST_EXACT:
+        return merge(good, bad, total_good, total_bad, rules, periods)
+    step = -(-size // MOST_EXACT)
+    coarse = on(np.arange(0, size, step))
+    filled = np.cumsum(good + bad)
+    outermost = (
+        np.searchsorted(filled, rules.min_count) + 1,
+        np.searchsorted(filled, filled[-1] - rules.min_count, "right"),
+    )
+    near = {start + offset for start in coarse.starts[1:] for offset in range(-step, step + 1)} | set(
+        map(int, outermost)
+    )
+    return on(np.array([0, *sorted(place for place in near if 0 < place < size)]))
 
 
 @dataclass(frozen=True)

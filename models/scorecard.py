@@ -47,13 +47,13 @@ class ScorecardSpec:
     stability: float = 0.0
     forced: Sequence[str] = ()
     forbidden: Sequence[str] = ()
-    min_iv: float = 0.02
+    min_iv: float = 0.01
     max_correlation: float | None = 0.75
     max_vif: float | None = 5.0
-    max_p_value: float | None = 0.05
+    max_p_value: float | None = None
     max_features: int | None = None
     max_psi: float | None = 0.25
-    penalty: float = 0.0
+    penalty: float = 1.0
     bads_per_feature: float = 5.0
     base_score: float = 600.0
     base_odds: float = 50.0

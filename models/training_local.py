@@ -11,7 +11,6 @@ import pandas as pd
 from strata.models.binning_bins import FeatureBins, number_edges
 from strata.models.binning_rows import Source
 from strata.models.counts import (
-    MOST_CANDIDATES,
     Answer,
     Block,
     BlockSum,
@@ -24,6 +23,7 @@ from strata.models.counts import (
     count_codes,
     empty_bins,
     level_bins,
+    most_edges,
     split_counts,
 )
 
@@ -52,7 +52,7 @@ class LocalTraining:
 
     def candidates(self, min_share: float) -> tuple[FeatureBins, ...]:
         """Pre-bins from all rows."""
-        most = max(FEWEST_CANDIDATES, min(MOST_CANDIDATES, len(self.frame) // ROWS_PER_CANDIDATE))
+        most = max(FEWEST_CANDIDATES, min(most_edges(self.totals), len(self.frame) // ROWS_PER_CANDIDATE))
         return tuple(self._candidate(i, most, min_share) for i in range(len(self.source.features)))
 
     def _candidate(self, i: int, most: int, min_share: float) -> FeatureBins:
@@ -62,7 +62,7 @@ class LocalTraining:
         if empty.kind == "number":
             return replace(empty, edges=number_edges(values[ordinary].to_numpy(np.float64), most))
         shares = self.frame["weight"][ordinary].groupby(values[ordinary]).sum() / self.totals.weight
-        return level_bins(empty, list(shares.items()), min_share)
+        return level_bins(empty, list(shares.items()), min_share, self.totals.rows)
 
     def counts(self, bins: Sequence[FeatureBins]) -> list[Floats]:
         """The counts table, feature by feature."""

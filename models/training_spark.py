@@ -16,7 +16,7 @@ from pyspark.sql import functions as F
 from strata.models.binning_bins import Codes, FeatureBins, number_edges
 from strata.models.binning_rows import Source
 from strata.models.counts import (
-    MOST_CANDIDATES,
+    MOST_LEVELS,
     MOST_PERIODS,
     Answer,
     Block,
@@ -30,6 +30,7 @@ from strata.models.counts import (
     count_codes,
     empty_bins,
     level_bins,
+    most_edges,
     split_counts,
 )
 
@@ -75,7 +76,9 @@ class SparkTraining:
         edges, levels = self._edges(), self._levels(min_share)
         empties = [empty_bins(self.source, i) for i in range(len(self.source.features))]
         return tuple(
-            replace(empty, edges=edges[i]) if i in edges else level_bins(empty, levels.get(i, []), min_share)
+            replace(empty, edges=edges[i])
+            if i in edges
+            else level_bins(empty, levels.get(i, []), min_share, self.totals.rows)
             for i, empty in enumerate(empties)
         )
 
@@ -88,7 +91,7 @@ class SparkTraining:
         if wanted < self.totals.rows:
             rows = rows.sample(wanted / self.totals.rows, seed=SAMPLE_SEED)
         sample = rows.toPandas()
-        return {i: number_edges(self._ordinary(i, sample[f"f{i}"]), MOST_CANDIDATES) for i in numbers}
+        return {i: number_edges(self._ordinary(i, sample[f"f{i}"]), most_edges(self.totals)) for i in numbers}
 
     def _ordinary(self, i: int, values: pd.Series) -> Floats:
         return values[values.notna() & ~values.isin(self.source.specials[i])].to_numpy(np.float64)
@@ -103,7 +106,7 @@ class SparkTraining:
         shares = cells.groupBy("i", "level").agg((F.sum("weight") / self.totals.weight).alias("share"))
         # One more than can be common, so that a feature with rare levels is seen to have them.
         rank = F.row_number().over(Window.partitionBy("i").orderBy(F.desc("share"), "level"))
-        found = shares.withColumn("rank", rank).where(F.col("rank") <= MOST_CANDIDATES + 1).toPandas()
+        found = shares.withColumn("rank", rank).where(F.col("rank") <= MOST_LEVELS + 1).toPandas()
         found = found.sort_values(["i", "rank"])
         return {
             i: [(level, share) for _, level, share in part if level not in self.source.specials[i]]

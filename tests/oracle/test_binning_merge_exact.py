@@ -8,7 +8,7 @@ from itertools import combinations, product
 import numpy as np
 import pytest
 
-from strata.models.merge import TRENDS, MergeRules, Periods, is_trend, merge, woe_iv
+from strata.models.merge import TRENDS, MergeRules, Periods, is_trend, merge, merge_finely, woe_iv
 
 
 def divisions(m):
@@ -126,3 +126,23 @@ def test_stability_equals_brute_force(seed):
             plain[stability, trend] = answer.starts
         told_apart += any(plain[1.0, trend] != plain[0.0, trend] for trend in TRENDS)
     assert told_apart > 10
+
+
+@pytest.mark.parametrize("trend", ["auto", "peak", "none"])
+def test_many_pre_bins_are_merged_nearly_exactly_and_never_worse_than_two_hundred(trend):
+    rng = np.random.default_rng(21)
+    for size in (201, 430, 700):
+        risk = np.clip(np.linspace(0.02, 0.3, size) + rng.normal(0, 0.03, size), 0.001, 0.9)
+        good = rng.poisson(60, size).astype(float)
+        bad = rng.binomial(good.astype(int), risk).astype(float)
+        total = good.sum(), bad.sum()
+        rules = MergeRules(max_bins=6, min_count=0.05 * (good + bad).sum(), trend=trend)
+        found, best = merge_finely(good, bad, *total, rules), merge(good, bad, *total, rules)
+        step = -(-size // 200)
+        coarse = merge(
+            np.add.reduceat(good, range(0, size, step)), np.add.reduceat(bad, range(0, size, step)), *total, rules
+        )
+        assert coarse.iv - 1e-12 <= found.iv <= best.iv + 1e-12 and found.iv >= 0.999 * best.iv
+        g, b = np.add.reduceat(good, found.starts), np.add.reduceat(bad, found.starts)
+        woe, iv = woe_iv(g, b, *total)
+        assert iv.sum() == pytest.approx(found.iv) and (g + b).min() >= rules.min_count and is_trend(-woe, trend)
