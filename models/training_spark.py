@@ -28,6 +28,7 @@ from strata.models.counts import (
     check_rows,
     check_totals,
     count_codes,
+    count_numbers,
     empty_bins,
     level_bins,
     most_edges,
@@ -87,10 +88,12 @@ class SparkTraining:
         if not numbers:
             return {}
         wanted = min(SAMPLE_ROWS, SAMPLE_CELLS // len(numbers))
-        rows = self.rows.select(*[f"f{i}" for i in numbers])
+        rows = self.rows
         if wanted < self.totals.rows:
-            rows = rows.sample(wanted / self.totals.rows, seed=SAMPLE_SEED)
-        sample = rows.toPandas()
+            # Sampled before anything is made of them: the other rows are only read.
+            some = self.source.data.sample(wanted / self.totals.rows, seed=SAMPLE_SEED)
+            rows = replace(self.source, data=some).rows()
+        sample = rows.select(*[f"f{i}" for i in numbers]).toPandas()
         return {i: number_edges(self._ordinary(i, sample[f"f{i}"]), most_edges(self.totals)) for i in numbers}
 
     def _ordinary(self, i: int, values: pd.Series) -> Floats:
@@ -126,9 +129,8 @@ class SparkTraining:
             total: Floats | None = None
             for batch in batches:
                 rows = _outcomes(batch, periods, weighted)
-                codes = (column_codes(part, batch.column(name)) for part, name in zip(parts, columns, strict=True))
-                counted = [count_codes(of, part.size, rows) for of, part in zip(codes, parts, strict=True)]
-                flat = np.concatenate(counted)
+                pairs = zip(parts, columns, strict=True)
+                flat = np.concatenate([_counted(part, batch.column(name), rows) for part, name in pairs])
                 total = flat if total is None else total + flat
             yield from _places(total)
 
@@ -186,6 +188,14 @@ class SparkCoded:
     def release(self) -> None:
         """Unpersist the codes."""
         self.rows.unpersist()
+
+
+def _counted(part: FeatureBins, column: pa.Array, rows: Outcomes) -> Floats:
+    """Weights by (period, code, good or bad), flat."""
+    if part.kind == "text" or rows.weight is not None or rows.periods > 1:
+        return count_codes(column_codes(part, column), part.size, rows)
+    values, bad = column.to_numpy(zero_copy_only=False), rows.bad == 1
+    return np.stack([count_numbers(part, values[side]) for side in (~bad, bad)], axis=1).ravel()
 
 
 def column_codes(part: FeatureBins, column: pa.Array) -> Codes:

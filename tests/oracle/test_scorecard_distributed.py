@@ -7,6 +7,8 @@ import pytest
 from pyspark.sql import functions as F
 
 from strata.models import ScorecardSpec, cross_validate, fit_scorecard, paired_difference, training, validation
+from strata.models.binning_bins import FeatureBins
+from strata.models.counts import count_numbers
 
 FEATURES = ["whole", "level", "real", "flat"]
 
@@ -99,3 +101,12 @@ def test_a_spec_too_large_for_the_driver_is_validated_by_plans(data, spec, monke
     there = cross_validate(few, spec, **options)
     assert there.folds["auc"].tolist() == pytest.approx(here.folds["auc"].tolist())
     assert there.folds["test_bads"].tolist() == here.folds["test_bads"].tolist()
+
+
+def test_numbers_are_counted_as_their_codes_are():
+    rng = np.random.default_rng(17)
+    for _ in range(200):
+        values = rng.choice([-np.inf, np.inf, np.nan, -0.0, 0.0, -7.0, 1.5, *rng.normal(size=4).round(1)], 60)
+        edges = tuple(sorted(set(rng.choice([-1.0, 0.0, 0.5, 1.5, 2.0], rng.integers(0, 5)))))
+        part = FeatureBins("x", "number", edges, specials=tuple(rng.permutation([-7.0, 0.0])[: rng.integers(0, 3)]))
+        assert count_numbers(part, values).tolist() == np.bincount(part.codes(values), minlength=part.size).tolist()
