@@ -37,8 +37,8 @@ test: check ## everything that must hold
 cluster-test: $(READY) ## the main job on a standalone master with two workers
 	$(BIN)/python -m pytest -m cluster
 
-bench: $(READY) ## long measurements and peers, written to tests/bench/results
-	$(BIN)/python -m tests.bench
+bench: $(READY) ## long measurements and peers, written to tests/bench/results; PART= runs one
+	$(BIN)/python -m tests.bench $(PART)
 
 clean: ## everything that set-up and runs have made
 	rm -rf $(VENV) build dist .strata *.egg-info

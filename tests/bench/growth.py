@@ -1,24 +1,62 @@
-"""One size of the growth measurement, in a process of its own: ``python -m tests.bench.growth COPIES``."""
+"""Part book: what each step costs with the book copied 1×, 4× and 16× under new keys.
+
+Each size runs in a process of its own: ``python -m tests.bench.growth COPIES ANSWER``.
+"""
 
 from __future__ import annotations
 
-import json
+import subprocess
 import sys
 import tempfile
+from functools import partial
 from pathlib import Path
+
+import numpy as np
 
 from strata.conf.settings import load_settings
 from strata.jobs import run_all
 from strata.jobs.runtime.ledger import code_version
 from strata.jobs.runtime.run import execute, open_session, parser
 from tests.bench.book import copy_book
+from tests.bench.kept import RESULTS, SCRATCH, Measurement, kept, read, table, write
 from tests.bench.meter import metered
 
-RESULTS = Path(__file__).parent / "results"
 COPIES = (1, 4, 16)
 
 
-def measure(copies: int) -> dict:
+def run() -> None:
+    """Measure what is missing, then print and keep the table."""
+    sizes = [kept(RESULTS / "book" / f"{n}.json", code_version(), partial(_apart, n)) for n in COPIES]
+    text = growth_table(sizes)
+    (RESULTS / "book.md").write_text(text)
+    print(text)
+
+
+def _apart(copies: int) -> Measurement:
+    answer = SCRATCH / "jobs" / f"book_{copies}.json"
+    subprocess.run([sys.executable, "-m", "tests.bench.growth", str(copies), str(answer)], check=True)
+    return read(answer)
+
+
+def growth_table(sizes: list[Measurement]) -> str:
+    """A row a step: seconds, shuffled MB and peak GB at each size, the fixed cost and seconds a million rows more."""
+    millions = [size["postings"] / 1e6 for size in sizes]
+    titles = [f"{size['copies']}× ({size['postings']:,} postings): s / shuffle MB / peak GB" for size in sizes]
+    rows = []
+    for step in sizes[0]["steps"]:
+        cells = [size["steps"][step] for size in sizes]
+        slope, fixed = np.polyfit(millions, [cell["seconds"] for cell in cells], 1)
+        shown = [f"{c['seconds']:.1f} / {c['shuffle_bytes'] / 1e6:.1f} / {c['peak_bytes'] / 1e9:.1f}" for c in cells]
+        rows.append([step, *shown, f"{fixed:.1f}", f"{slope:.1f}"])
+    return (
+        "# Growth of the whole way with the book copied under new keys\n\n"
+        f"2 cores, local mode, {sizes[0]['memory']} driver; code {sizes[0]['stamp']}.\n"
+        "Fixed cost and slope are a straight line through the three sizes; rows are postings.\n\n"
+        + table(["step", *titles, "fixed s", "s per million rows"], rows)
+    )
+
+
+def measure(copies: int) -> Measurement:
     """Run every step of the whole way on ``copies`` books; the registry's models are trained on them too."""
     with tempfile.TemporaryDirectory() as folder:
         landing = Path(folder, "landing")
@@ -40,11 +78,8 @@ def measure(copies: int) -> dict:
             if code:
                 raise RuntimeError(f"{step.name} ended with exit code {code}")
             steps[step.name] = vars(reading)
-    memory = settings.spark.memory
-    return {"copies": copies, "postings": postings, "code": code_version(), "memory": memory, "steps": steps}
+    return {"copies": copies, "postings": postings, "memory": settings.spark.memory, "steps": steps}
 
 
 if __name__ == "__main__":
-    number = int(sys.argv[1])
-    RESULTS.mkdir(exist_ok=True)
-    Path(RESULTS, f"growth_{number}.json").write_text(json.dumps(measure(number), indent=1))
+    write(Path(sys.argv[2]), measure(int(sys.argv[1])))

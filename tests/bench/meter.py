@@ -49,27 +49,29 @@ def _shuffled(spark: SparkSession) -> int:
 
 def _sample(reading: Reading, done: threading.Event) -> None:
     while not done.wait(0.2):
-        reading.peak_bytes = max(reading.peak_bytes, sum(_resident(pid) for pid in _family(os.getpid())))
+        reading.peak_bytes = max(reading.peak_bytes, resident(family(os.getpid())))
 
 
-def _family(root: int) -> set[int]:
+def family(root: int) -> set[int]:
+    """``root`` and all processes below it."""
     parents: dict[int, int] = {}
     for entry in Path("/proc").iterdir():
         if entry.name.isdigit():
             stat = _read(entry / "stat")
             if stat:
                 parents[int(entry.name)] = int(stat.rsplit(")", 1)[1].split()[1])
-    family, grown = {root}, True
+    found, grown = {root}, True
     while grown:
-        more = {pid for pid, parent in parents.items() if parent in family} - family
-        family |= more
+        more = {pid for pid, parent in parents.items() if parent in found} - found
+        found |= more
         grown = bool(more)
-    return family
+    return found
 
 
-def _resident(pid: int) -> int:
-    statm = _read(Path(f"/proc/{pid}/statm"))
-    return int(statm.split()[1]) * PAGE if statm else 0
+def resident(pids: set[int]) -> int:
+    """Bytes of resident memory, summed over processes; pages that several share count for each."""
+    statms = [_read(Path(f"/proc/{pid}/statm")) for pid in pids]
+    return sum(int(statm.split()[1]) * PAGE for statm in statms if statm)
 
 
 def _read(path: Path) -> str:

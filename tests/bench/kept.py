@@ -1,0 +1,51 @@
+"""Measurements that are kept: one JSON each, made again only when what it depends on has changed."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+HERE = Path(__file__).parent
+RESULTS, SCRATCH = HERE / "results", HERE / ".scratch"
+Measurement = dict[str, Any]
+
+
+def kept(path: Path, stamp: str, measure: Callable[[], Measurement]) -> Measurement:
+    """The measurement in ``path`` if it bears ``stamp``, else a new one, which then stands there."""
+    if path.exists() and (found := read(path)).get("stamp") == stamp:
+        return found
+    print(f"bench: {path.relative_to(HERE)}", flush=True)
+    found = {"stamp": stamp, **measure()}
+    write(path, found)
+    return found
+
+
+def read(path: Path) -> Measurement:
+    """What ``write`` wrote."""
+    found: Measurement = json.loads(path.read_text())
+    return found
+
+
+def write(path: Path, found: Measurement) -> None:
+    """Whole or not at all, so that a killed bench leaves nothing half-written."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    part = path.with_suffix(".part")
+    part.write_text(json.dumps(found, indent=1) + "\n")
+    part.replace(path)
+
+
+def stamp_of(*parts: str | Path) -> str:
+    """A hash of texts and of the contents of files."""
+    digest = hashlib.sha256()
+    for part in parts:
+        digest.update((part.read_bytes() if isinstance(part, Path) else part.encode()) + b"\0")
+    return digest.hexdigest()[:16]
+
+
+def table(titles: list[str], rows: list[list[str]]) -> str:
+    """A Markdown table."""
+    lines = [titles, ["---"] * len(titles), *rows]
+    return "".join(f"| {' | '.join(cells)} |\n" for cells in lines)

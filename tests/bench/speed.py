@@ -1,0 +1,109 @@
+"""Part scorecard_speed: binning of wide books against peers, bulk scoring, and growth with rows and features."""
+
+from __future__ import annotations
+
+import statistics
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from tests.bench.kept import RESULTS, SCRATCH, Measurement, kept, stamp_of
+from tests.bench.peer import Peer
+from tests.bench.speed_data import book, job
+from tests.bench.speed_table import speed_table
+
+FEW_FEATURES, CARD_FEATURES = 20, 20
+# The same limits for all: at most 6 bins, each with 5 % of the rows, a trend up or down for numbers.
+MAX_BINS, MIN_SHARE = 6, 0.05
+
+
+@dataclass(frozen=True)
+class Sizes:
+    """Rows of the comparison and of growth, features, how often each is run; ``folder`` keeps the results."""
+
+    rows: int
+    growing_rows: tuple[int, ...]
+    features: tuple[int, ...]
+    times: int
+    folder: Path
+
+
+FULL = Sizes(1_000_000, (250_000, 1_000_000, 4_000_000), (50, 200, 500), 3, RESULTS)
+SMALL = Sizes(100_000, (25_000, 100_000, 400_000), (50,), 1, SCRATCH / "results_small")
+
+
+@dataclass(frozen=True)
+class Binner:
+    """A peer and how it is asked to bin."""
+
+    peer: Peer
+    options: Mapping[str, Any] = field(default_factory=dict)
+
+    def stamp(self) -> str:
+        """A hash of what its figures depend on, but for the data."""
+        return stamp_of(self.peer.stamp(), repr(self.options))
+
+
+def binners() -> dict[str, Binner]:
+    """Who is compared, ours first; toad by its quickest supervised method and by its default."""
+    process = {"max_n_bins": MAX_BINS, "min_bin_size": MIN_SHARE, "n_jobs": 2}
+    woebin = {"bin_num_limit": MAX_BINS, "count_distr_limit": MIN_SHARE, "no_cores": 2}
+    toad = {"n_bins": MAX_BINS, "min_samples": MIN_SHARE}
+    return {
+        "strata": Binner(Peer("strata"), {"max_bins": MAX_BINS, "min_share": MIN_SHARE}),
+        "optbinning": Binner(Peer("optbinning"), {"trend": "auto_asc_desc", "process": process}),
+        "toad_dt": Binner(Peer("toad"), {"method": "dt", **toad}),
+        "toad_chi": Binner(Peer("toad"), {"method": "chi", **toad}),
+        "scorecardpy": Binner(Peer("scorecardpy"), woebin),
+    }
+
+
+def run(sizes: Sizes = FULL) -> None:
+    """Measure what is missing, then print and keep the table."""
+    binned = {
+        features: {name: _binning(sizes, name, sizes.rows, features) for name in binners()}
+        for features in sizes.features
+    }
+    few = {
+        name: _binning(sizes, name, sizes.rows, FEW_FEATURES)
+        for name in binners()
+        if any(of[name]["runs"][-1]["status"] != "done" for of in binned.values())
+    }
+    growth = {rows: _binning(sizes, "strata", rows, min(sizes.features)) for rows in sizes.growing_rows}
+    text = speed_table(binned, few, growth, _scoring(sizes), sizes.rows)
+    (sizes.folder / "scorecard_speed.md").write_text(text)
+    print(text)
+
+
+def _binning(sizes: Sizes, name: str, rows: int, features: int) -> Measurement:
+    """Runs, each a process of its own, and the median of their seconds; one that isn't done is the last."""
+    binner = binners()[name]
+
+    def measure() -> Measurement:
+        # A book of fewer features would have other values: the widest is written and read in part.
+        given = job(book(rows, max(features, min(sizes.features))), features) | {"task": "binning"}
+        runs: list[Measurement] = []
+        while len(runs) < sizes.times and (not runs or runs[-1]["status"] == "done"):
+            runs.append(binner.peer.run(given | {"options": dict(binner.options)}))
+        done = [one for one in runs if one["status"] == "done"]
+        found = {"rows": rows, "features": features, "runs": [_without_iv(one) for one in runs]}
+        return found | ({"seconds": statistics.median(r["seconds"] for r in done), "iv": done[0]["iv"]} if done else {})
+
+    path = sizes.folder / "scorecard_speed" / f"binning_{name}_{rows}x{features}.json"
+    return kept(path, stamp_of(binner.stamp(), f"{rows} {features}"), measure)
+
+
+def _without_iv(one: Measurement) -> Measurement:
+    return {key: value for key, value in one.items() if key != "iv"}
+
+
+def _scoring(sizes: Sizes) -> Measurement:
+    peer = Peer("strata")
+
+    def measure() -> Measurement:
+        given = job(book(sizes.rows, min(sizes.features)), CARD_FEATURES)
+        return {"rows": sizes.rows, **peer.run(given | {"task": "scoring", "options": {}})}
+
+    path = sizes.folder / "scorecard_speed" / f"scoring_{sizes.rows}x{CARD_FEATURES}.json"
+    return kept(path, stamp_of(peer.stamp(), f"{sizes.rows} {CARD_FEATURES}"), measure)

@@ -1,0 +1,161 @@
+"""Part scorecard_truth: how well scorecards predict, ours and its peers', on the same folds of real data."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+import pandas as pd
+from pyspark.sql import DataFrame
+from pyspark.sql import functions as F
+
+from strata.jobs import local_session
+from strata.jobs.runtime.ledger import code_version
+from strata.models import Binning, ScorecardSpec, cross_validate, fit_binning
+from strata.models.boosting import BoostingSpec, boosting_learner
+from strata.models.evaluation import ScoreTable, auc, ks
+from strata.models.specs import loan_default as loans
+from strata.models.validation import Learner, Predict
+from tests.bench.kept import RESULTS, SCRATCH, Measurement, kept, stamp_of
+from tests.bench.peer import Peer
+from tests.bench.truth_data import BAD, FOLDS, GROUP, ID, SEED, Dataset, datasets
+from tests.bench.truth_table import truth_table
+
+FOLDER = RESULTS / "scorecard_truth"
+
+
+@dataclass(frozen=True)
+class Theirs:
+    """A peer with options of its own; ``repeats`` caps those of the data set where it is slow."""
+
+    peer: Peer
+    options: dict[str, Any] = field(default_factory=dict)
+    repeats: int = 99
+
+    def stamp(self) -> str:
+        """A hash of what its figures depend on, but for the data."""
+        return stamp_of(self.peer.stamp(), repr((self.options, self.repeats)))
+
+    def measure(self, dataset: Dataset, rows: DataFrame) -> Measurement:
+        """One process a repeat; a repeat that doesn't end in time ends the measurement."""
+        folds, seconds, peak, status = [], [], 0, "done"
+        for repeat in range(min(self.repeats, dataset.repeats)):
+            predictions = SCRATCH / "truth" / "predictions.parquet"
+            found = self.peer.run(self._job(dataset) | {"repeat": repeat, "predictions": str(predictions)})
+            peak, status = max(peak, found["peak_bytes"]), found["status"]
+            if status != "done":
+                status = f"{status} in repeat {repeat}: {found['error']}"
+                break
+            seconds += found["fit_seconds"]
+            folds += fold_rows(pd.read_parquet(predictions), repeat)
+        return {"status": status, "folds": folds, "fit_seconds": seconds, "peak_bytes": peak}
+
+    def _job(self, dataset: Dataset) -> dict[str, Any]:
+        files = {"data": str(dataset.data), "folds": str(dataset.folds)}
+        features = {"numbers": dataset.numbers, "texts": dataset.texts, "specials": list(dataset.specials)}
+        return {"task": "folds", "target": BAD, "options": self.options} | files | features
+
+
+@dataclass(frozen=True)
+class Ours:
+    """A learner of Strata's own, validated by its own cross-validation."""
+
+    learner: Callable[[Dataset], ScorecardSpec | Learner]
+
+    def stamp(self) -> str:
+        """A hash of what its figures depend on, but for the data."""
+        return code_version()
+
+    def measure(self, dataset: Dataset, rows: DataFrame) -> Measurement:
+        """The same folds as in the peers' file: they depend on group, target and seed alone."""
+        learner, start = self.learner(dataset), time.monotonic()
+        found = cross_validate(
+            rows, learner, target=BAD, group=GROUP, id=ID, folds=FOLDS, repeats=dataset.repeats, seed=SEED
+        )
+        seconds = (time.monotonic() - start) / len(found.folds)
+        _same_folds(found.predictions.select(ID, "repeat", "fold").toPandas(), pd.read_parquet(dataset.folds))
+        folds = found.folds.to_dict("records")
+        return {"status": "done", "folds": folds, "fit_seconds": [seconds] * len(folds)}
+
+
+def _same_folds(ours: pd.DataFrame, given: pd.DataFrame) -> None:
+    keys = [ID, "repeat", "fold"]
+    if len(ours) != len(given) or len(ours.merge(given, on=keys)) != len(given):
+        raise RuntimeError("the folds of the cross-validation are not those that the peers were given")
+
+
+def fold_rows(predictions: pd.DataFrame, repeat: int) -> list[dict[str, float]]:
+    """The rows of ``CrossValidation.folds`` from one repeat's predictions."""
+    answer = []
+    for fold, test in predictions.groupby("fold"):
+        table = ScoreTable.of(test["bad"], test["probability"])
+        row = {"repeat": repeat, "fold": int(fold), "train_rows": len(predictions) - len(test), "test_rows": len(test)}
+        bads = int(test["bad"].sum())
+        row |= {"train_bads": int(predictions["bad"].sum()) - bads, "test_bads": bads}
+        answer.append({**row, "auc": auc(table), "ks": ks(table)})
+    return answer
+
+
+def scorecard(dataset: Dataset) -> ScorecardSpec:
+    """All features, everything else as it is by default."""
+    return ScorecardSpec(BAD, [*dataset.numbers, *dataset.texts], special_values=dataset.specials or None)
+
+
+def boosted(dataset: Dataset, **sizes: Any) -> Learner:
+    """The challenger: directions by the bins, texts as their WOE, special values as missing; all learnt anew."""
+    specials = [float(value) for value in dataset.specials]
+
+    def prepared(rows: DataFrame, texts: Binning) -> DataFrame:
+        blanked = {
+            name: F.when(~F.col(f"`{name}`").isin(specials), F.col(f"`{name}`"))
+            for name in (dataset.numbers if specials else ())
+        }
+        return (texts.transform(rows) if texts.features else rows).withColumns(blanked)
+
+    def learner(train: DataFrame) -> Predict:
+        names = [*dataset.numbers, *dataset.texts]
+        bins = fit_binning(train, target=BAD, features=names, special_values=specials or None)
+        texts = Binning({name: bins.features[name] for name in dataset.texts})
+        woes = [f"{name}_woe" for name in dataset.texts]
+        trends = {name: trend for name, trend in bins.trends().items() if trend} | dict.fromkeys(woes, -1)
+        spec = BoostingSpec(target=BAD, features=(*dataset.numbers, *woes), trends=trends, **sizes)
+        predict = boosting_learner(spec)(prepared(train, texts))
+        return lambda test: predict(prepared(test, texts))
+
+    return learner
+
+
+def competitors(dataset: Dataset) -> dict[str, Ours | Theirs]:
+    """Who is compared; the first is ours, the second what it is measured against."""
+    ascending = {"trend": "auto_asc_desc"}
+    trees = {"n_estimators": 200, "learning_rate": 0.1, "max_depth": 4, "n_jobs": 2}
+    product = Ours(lambda _: replace(loans.scorecard_spec(), target=BAD))
+    return {
+        "strata": Ours(scorecard),
+        "optbinning": Theirs(Peer("optbinning")),
+        "optbinning_monotone": Theirs(Peer("optbinning"), ascending),
+        "scorecardpy": Theirs(Peer("scorecardpy"), {"no_cores": 1}, repeats=1),
+        "strata_boosted": Ours(boosted),
+        "xgboost": Theirs(Peer("xgboost"), trees),
+        **({"strata_loan_default": product} if dataset.name == "berka" else {}),
+    }
+
+
+def run() -> None:
+    """Measure what is missing, then print and keep the table."""
+    spark = local_session(cores=2, memory="4g", shuffle_partitions=2)
+    found: dict[str, dict[str, Measurement]] = {}
+    for dataset in datasets(spark):
+        rows = dataset.write(spark)
+        found[dataset.name] = {name: _kept(dataset, rows, name, entry) for name, entry in competitors(dataset).items()}
+    text = truth_table(spark, found)
+    (RESULTS / "scorecard_truth.md").write_text(text)
+    print(text)
+    spark.stop()
+
+
+def _kept(dataset: Dataset, rows: DataFrame, name: str, entry: Ours | Theirs) -> Measurement:
+    stamp = stamp_of(dataset.stamp(), entry.stamp())
+    return kept(FOLDER / f"{dataset.name}_{name}.json", stamp, lambda: entry.measure(dataset, rows))
