@@ -96,14 +96,14 @@ def merge_finely(
     """
 
     def on(boundaries: Integers) -> Merged:
-        parts = [np.add.reduceat(counts, boundaries, axis=-1) for counts in (good, bad)]
+        goods, bads = (np.add.reduceat(counts, boundaries, axis=-1) for counts in (good, bad))
         by_period = periods and Periods(
             np.add.reduceat(periods.good, boundaries, axis=-1),
             np.add.reduceat(periods.bad, boundaries, axis=-1),
             periods.total_good,
             periods.total_bad,
         )
-        found = merge(*parts, total_good, total_bad, rules, by_period)
+        found = merge(goods, bads, total_good, total_bad, rules, by_period)
         return Merged(tuple(int(boundaries[start]) for start in found.starts), found.iv)
 
     size = len(good)
