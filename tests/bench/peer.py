@@ -11,8 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from strata.jobs.runtime.ledger import code_version
-from tests.bench.kept import HERE, SCRATCH, Measurement, read, stamp_of, write
+from tests.bench.kept import HERE, SCRATCH, Measurement, engine_stamp, read, stamp_of, write
 from tests.bench.meter import family, resident
 
 CAP_SECONDS = 600
@@ -40,7 +39,7 @@ class Peer:
 
     def stamp(self) -> str:
         """A hash of all that its measurements depend on, but for the data."""
-        pinned = self.requirements if self.requirements.exists() else code_version()
+        pinned = self.requirements if self.requirements.exists() else engine_stamp()
         return stamp_of(self.script, PEERS / "common.py", pinned)
 
     def python(self) -> Path:

@@ -5,20 +5,20 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
+from functools import partial
 from typing import Any
 
 import pandas as pd
 from pyspark.sql import DataFrame
-from pyspark.sql import functions as F
 
 from strata.jobs import local_session
-from strata.jobs.runtime.ledger import code_version
-from strata.models import Binning, ScorecardSpec, cross_validate, fit_binning
-from strata.models.boosting import BoostingSpec, boosting_learner
+from strata.models import ScorecardSpec, cross_validate, fit_binning
+from strata.models.boosting import boosting_learner
+from strata.models.challenger import challenger_columns, challenger_spec
 from strata.models.evaluation import ScoreTable, auc, ks
 from strata.models.specs import loan_default as loans
 from strata.models.validation import Learner, Predict
-from tests.bench.kept import RESULTS, SCRATCH, Measurement, kept, stamp_of
+from tests.bench.kept import RESULTS, SCRATCH, Measurement, engine_stamp, kept, stamp_of
 from tests.bench.peer import Peer
 from tests.bench.truth_data import BAD, FOLDS, GROUP, ID, SEED, Dataset, datasets
 from tests.bench.truth_table import truth_table
@@ -66,7 +66,7 @@ class Ours:
 
     def stamp(self) -> str:
         """A hash of what its figures depend on, but for the data."""
-        return code_version()
+        return engine_stamp()
 
     def measure(self, dataset: Dataset, rows: DataFrame) -> Measurement:
         """The same folds as in the peers' file: they depend on group, target and seed alone."""
@@ -98,31 +98,23 @@ def fold_rows(predictions: pd.DataFrame, repeat: int) -> list[dict[str, float]]:
     return answer
 
 
-def scorecard(dataset: Dataset) -> ScorecardSpec:
-    """All features, everything else as it is by default."""
-    return ScorecardSpec(BAD, [*dataset.numbers, *dataset.texts], special_values=dataset.specials or None)
+def scorecard(dataset: Dataset, **changed: Any) -> ScorecardSpec:
+    """All features, everything else as it is by default or ``changed``."""
+    return ScorecardSpec(BAD, [*dataset.numbers, *dataset.texts], special_values=dataset.specials or None, **changed)
 
 
-def boosted(dataset: Dataset, **sizes: Any) -> Learner:
-    """The challenger: directions by the bins, texts as their WOE, special values as missing; all learnt anew."""
-    specials = [float(value) for value in dataset.specials]
-
-    def prepared(rows: DataFrame, texts: Binning) -> DataFrame:
-        blanked = {
-            name: F.when(~F.col(f"`{name}`").isin(specials), F.col(f"`{name}`"))
-            for name in (dataset.numbers if specials else ())
-        }
-        return (texts.transform(rows) if texts.features else rows).withColumns(blanked)
+def boosted(dataset: Dataset) -> Learner:
+    """The challenger that `strata scorecard` trains on all features; everything learnt anew in each fold."""
+    names = [*dataset.numbers, *dataset.texts]
 
     def learner(train: DataFrame) -> Predict:
-        names = [*dataset.numbers, *dataset.texts]
-        bins = fit_binning(train, target=BAD, features=names, special_values=specials or None)
-        texts = Binning({name: bins.features[name] for name in dataset.texts})
-        woes = [f"{name}_woe" for name in dataset.texts]
-        trends = {name: trend for name, trend in bins.trends().items() if trend} | dict.fromkeys(woes, -1)
-        spec = BoostingSpec(target=BAD, features=(*dataset.numbers, *woes), trends=trends, **sizes)
-        predict = boosting_learner(spec)(prepared(train, texts))
-        return lambda test: predict(prepared(test, texts))
+        bins = fit_binning(train, target=BAD, features=names, special_values=dataset.specials or None)
+        bads = sum(bins.features[names[0]].bad)
+        spec = challenger_spec(bins, names, target=BAD, weight=None, bads=bads, reasons=0)
+        predict = boosting_learner(spec)(train.select(BAD, *challenger_columns(bins, names)))
+        return lambda test: predict(
+            test.select(*[name for name in test.columns if name not in names], *challenger_columns(bins, names))
+        )
 
     return learner
 
@@ -137,6 +129,7 @@ def competitors(dataset: Dataset) -> dict[str, Ours | Theirs]:
         "optbinning": Theirs(Peer("optbinning")),
         "optbinning_monotone": Theirs(Peer("optbinning"), ascending),
         "scorecardpy": Theirs(Peer("scorecardpy"), {"no_cores": 1}, repeats=1),
+        "strata_any_trend": Ours(partial(scorecard, trend="none")),
         "strata_boosted": Ours(boosted),
         "xgboost": Theirs(Peer("xgboost"), trees),
         **({"strata_loan_default": product} if dataset.name == "berka" else {}),

@@ -19,8 +19,8 @@ Nadeau and Bengio's corrected resampled t interval (95 %); Δ is the paired diff
 folds that both have. Bins, selection and regression are learnt inside the training part.
 
 - `strata`: `fit_scorecard` with the defaults of `ScorecardSpec` on all features; scored by its whole points.
-- `strata_boosted`: the boosted challenger by its defaults (60 trees of at most 4 leaves), monotone as the bins are,
-  texts as WOE, special values as missing.
+- `strata_any_trend`: the same with `trend="none"`: what the monotone bins cost.
+- `strata_boosted`: the challenger of `strata scorecard` on all features, monotone as the bins are.
 - `strata_loan_default`: the product's own spec for the loans of berka (at most 8 features, ridge).
 - `optbinning`: OptBinning 1.0.0 `Scorecard` (its default bins, scikit-learn's default regression, all features),
   empirical WOE for missing and special values; `optbinning_monotone`: with `auto_asc_desc` for every number.
