@@ -22,7 +22,7 @@ from pyspark.sql import types as T
 
 from strata.jobs.runtime.delta_log import latest_version
 from strata.jobs.runtime.errors import InputError
-from strata.jobs.sources.csv_layout import is_csv_name, layout, read_bytes, unique_names
+from strata.jobs.sources.csv_layout import Layout, is_csv_name, layout, read_bytes, unique_names
 from strata.jobs.sources.csv_types import listed, plain_path, seen_columns, texts, typed
 from strata.jobs.sources.landing import content_hash
 from strata.models.binning_rows import column
@@ -48,20 +48,26 @@ class AnyTable:
 
 
 def read_any(
-    spark: SparkSession, path: str | Path, *, separator: str | None = None, encoding: str | None = None
+    spark: SparkSession,
+    path: str | Path,
+    *,
+    separator: str | None = None,
+    encoding: str | None = None,
+    fewest: int = 2,
 ) -> AnyTable:
     """Read a CSV file (``.gz`` too) or a folder of them, a Parquet file or folder, or a Delta table's folder.
 
     CSV: the separator (, ; tab |) is found in the head, the encoding is UTF-8, UTF-16 by its mark, or as given
     (cp1252, latin-1, gb18030, utf-16-le, utf-16-be); types come from one scan of all rows. Parquet and Delta
-    keep their types; nested and binary columns are left out. Raises ``InputError`` (``UsageError`` for a wrong
+    keep their types; nested and binary columns are left out. A CSV of fewer than ``fewest`` columns is taken
+    for one whose separator wasn't found. Raises ``InputError`` (``UsageError`` for a wrong
     ``separator`` or ``encoding``).
     """
     place = Path(path)
     try:
         kind, files = _find(place)
         if kind == "csv":
-            return _csv(spark, files, separator, encoding)
+            return _csv(spark, layout(files, separator=separator, encoding=encoding, fewest=fewest))
         return _parquet(spark, place, files) if kind == "parquet" else _delta(spark, place)
     except (BadGzipFile, EOFError, zlib.error) as wrong:
         raise InputError(f"{place}: can't be unpacked: {wrong}; get it again") from None
@@ -108,8 +114,8 @@ def _begins_like_parquet(path: Path) -> bool:
         return content.read(len(PARQUET)) == PARQUET
 
 
-def _csv(spark: SparkSession, files: tuple[Path, ...], separator: str | None, encoding: str | None) -> AnyTable:
-    shape = layout(files, separator=separator, encoding=encoding)
+def _csv(spark: SparkSession, shape: Layout) -> AnyTable:
+    files = shape.files
     content = read_bytes(shape)
     names, renamed = unique_names(shape.header)
     rows = texts(spark, shape, spans=content.spans)

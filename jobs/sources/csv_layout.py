@@ -48,6 +48,7 @@ class Layout:
     separator: str
     encoding: str
     header: tuple[str, ...]
+    fewest: int = 2
 
     @property
     def charset(self) -> str:
@@ -55,8 +56,11 @@ class Layout:
         return ENCODINGS[self.encoding]
 
 
-def layout(files: Sequence[Path], *, separator: str | None, encoding: str | None) -> Layout:
-    """Look at the head of each file. Raises ``InputError`` naming the file that is no CSV or has another header."""
+def layout(files: Sequence[Path], *, separator: str | None, encoding: str | None, fewest: int = 2) -> Layout:
+    """Look at the head of each file; ``fewest`` columns tell that the separator is right.
+
+    Raises ``InputError`` naming the file that is no CSV or has another header.
+    """
     if separator is not None and len(separator) != 1:
         raise UsageError(f"separator: {separator!r} is not one character")
     if encoding is not None and encoding not in ENCODINGS:
@@ -64,8 +68,8 @@ def layout(files: Sequence[Path], *, separator: str | None, encoding: str | None
     first, *others = files
     written = encoding or _encoding(first)
     text = _head(first, written)
-    mark = separator or _separator(first, text)
-    shape = Layout(tuple(files), mark, written, _header(first, text, mark))
+    mark = separator or _separator(first, text, fewest)
+    shape = Layout(tuple(files), mark, written, _header(first, text, mark, fewest), fewest)
     for path in others:
         if encoding is None and _encoding(path) != written:
             raise InputError(f"{path}: its encoding is {_encoding(path)}, that of {first.name} is {written}")
@@ -113,30 +117,32 @@ def _python(encoding: str) -> str:
     return "utf-8-sig" if encoding == "utf-8" else encoding
 
 
-def _separator(path: Path, text: str) -> str:
+def _separator(path: Path, text: str, fewest: int) -> str:
     """The candidate that splits most of the sampled rows as it splits the header, into most fields."""
     found = []
     for mark in SEPARATORS:
         counts = [len(row) for row, _ in zip(_records(path, text, mark), range(SAMPLE), strict=False)]
         if counts[0] > 1:
             found.append((sum(count == counts[0] for count in counts) / len(counts), counts[0], mark))
+    if not found and fewest == 1:
+        return SEPARATORS[0]
     if not found:
         raise InputError(f"{path}: row 1: none of , ; tab | separates its names; name the separator")
     return max(found, key=lambda candidate: candidate[:2])[2]
 
 
-def _header(path: Path, text: str, separator: str) -> tuple[str, ...]:
+def _header(path: Path, text: str, separator: str, fewest: int) -> tuple[str, ...]:
     names = tuple(name.strip() for name in next(_records(path, text, separator)))
     if wrong := next((name for name in names if ESCAPED.search(name)), None):
         raise InputError(_unreadable(path, 1, names.index(wrong) + 1, wrong))
-    if len(names) < 2:
+    if len(names) < fewest:
         raise InputError(f"{path}: row 1: {separator!r} does not separate its names; name another separator")
     return names
 
 
 def _check_same(shape: Layout, path: Path) -> None:
     """Raise ``InputError`` unless the header is that of the first file."""
-    found = _header(path, _head(path, shape.encoding), shape.separator)
+    found = _header(path, _head(path, shape.encoding), shape.separator, shape.fewest)
     for here, wanted in zip(found, shape.header, strict=False):
         if here != wanted:
             raise InputError(f"{path}: row 1: {here!r} stands where {shape.files[0].name} has {wanted!r}")

@@ -27,7 +27,9 @@ def read(context: Context, edges: Path, vertices: Path | None) -> tuple[DataFram
         if broken:
             raise InputError(f"{edges}: {broken:,} of {rows:,} edges have no src or no dst; drop or mend them")
         ends = ties.select(F.explode(F.array("src", "dst")).alias("id")).distinct()
-        named = ends if vertices is None else _columns(read_any(context.spark, vertices), vertices, ("id",))
+        named = ends
+        if vertices is not None:
+            named = _columns(read_any(context.spark, vertices, fewest=1), vertices, ("id",))
         step.says(f"{rows:,} edges")
     return named, ties
 
