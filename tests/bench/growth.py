@@ -51,7 +51,7 @@ def growth_table(sizes: list[Measurement]) -> str:
     return (
         "# Growth of the whole way with the book copied under new keys\n\n"
         f"2 cores, local mode, {sizes[0]['memory']} driver; code {sizes[0]['stamp']}.\n"
-        "Fixed cost and slope are a straight line through the three sizes; rows are postings.\n\n"
+        "Fixed cost and slope are a straight line through the sizes; rows are postings.\n\n"
         + table(["step", *titles, "fixed s", "s per million rows"], rows)
     )
 
