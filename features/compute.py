@@ -8,10 +8,11 @@ from dataclasses import dataclass
 from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
+from strata.features.aggregates import Measure
 from strata.features.asof import point_in_time_join
 from strata.features.definitions import Feature, FeatureView
 from strata.features.inputs import FeatureError, check_column, check_frame, check_instant, quoted
-from strata.features.windows import Measure, aggregate_windows
+from strata.features.windows import aggregate_windows
 
 
 @dataclass(frozen=True)

@@ -14,8 +14,8 @@ from typing import Any
 from pyspark.sql import DataFrame
 
 from strata.conf.contracts import Personal
+from strata.features.aggregates import AGGREGATES
 from strata.features.inputs import FeatureError
-from strata.features.windows import AGGREGATES
 
 _NAME = re.compile(r"[a-z][a-z0-9_]*")
 _WORD = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")

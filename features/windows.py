@@ -3,12 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 
 from pyspark.sql import Column, DataFrame, Window
 from pyspark.sql import functions as F
-from pyspark.sql.types import DataType, DoubleType, FloatType, NumericType
+from pyspark.sql.types import DateType
 
+from strata.features.aggregates import (
+    ZERO_WHEN_EMPTY,
+    Measure,
+    Measured,
+    answer_of,
+    tile_parts,
+    window_parts,
+    window_start,
+)
 from strata.features.inputs import (
     FeatureError,
     FeatureTypeError,
@@ -19,7 +27,6 @@ from strata.features.inputs import (
     check_keys,
     check_new_names,
     comparable_columns,
-    days_before,
     instant,
     key_column,
     key_list,
@@ -27,21 +34,9 @@ from strata.features.inputs import (
     quoted,
 )
 
-AGGREGATES = ("sum", "count", "mean", "max", "min", "distinct", "last", "std")
-_NUMERIC = ("sum", "mean", "std")
-_ZERO_WHEN_EMPTY = ("sum", "count", "distinct")
 _DAY_MICROS = 86_400_000_000
+_RANKS = 2**32
 DEFAULT_AGGS: Mapping[str, Sequence[str]] = {"amount": ["sum", "count", "mean", "max", "min", "distinct", "last"]}
-
-
-@dataclass(frozen=True)
-class Measure:
-    """One aggregate of one event column over the ``days`` before each spine row, written to ``name``."""
-
-    name: str
-    column: str
-    agg: str
-    days: int
 
 
 def windowed_aggregates(
@@ -73,9 +68,9 @@ def windowed_aggregates(
 
     Plan: one scan of the events, two of the spine. Events are shuffled once, by key and time bucket
     (as long as the longest window), so a point meets only events of two buckets, and hot keys are
-    spread over time; with ``event_id`` once more before, by it. Points (distinct key and time) are
-    shuffled twice, partial aggregates once and the spine once: 5 exchanges, 6 with ``event_id``,
-    however many windows, columns and aggregates there are.
+    spread over time; with ``event_id`` once more before, by it. Points (distinct key and time),
+    partial aggregates and the spine are shuffled once: 4 exchanges, 5 with ``event_id``, however many
+    windows, columns and aggregates there are.
     Raises ``FeatureError`` or ``FeatureTypeError`` naming the argument and column.
     """
     measures = [
@@ -100,28 +95,46 @@ def aggregate_windows(
     known_ts: str | None = None,
     event_id: str | Sequence[str] | None = None,
     onto: DataFrame | None = None,
+    tiled: bool = False,
 ) -> DataFrame:
     """``windowed_aggregates`` with measures listed one by one, each with a window and name of its own.
 
     ``onto`` holds the spine's rows with columns added by earlier passes; the answers are put there. So
     a chain of passes reads the spine once a pass more, and never computes an earlier pass twice.
+    ``tiled`` first merges the events that no midnight can tell apart into daily tiles: the same answers,
+    with fewer pairs where keys have several events a day and are asked about on many days. It needs a
+    spine of dates, and adds no shuffle.
     """
     keys = key_list(key)
     ids = [] if event_id is None else key_list(event_id, "event_id")
     _check(spine, events, keys, at, event_ts, known_ts, ids, measures)
-    columns = list(dict.fromkeys(measure.column for measure in measures))
-    facts = _facts(events, keys, event_ts, known_ts, ids, columns)
+    if tiled and not isinstance(spine.schema[at].dataType, DateType):
+        raise FeatureTypeError(f"at: tiles answer for dates alone, and column {at!r} of spine holds times")
+    columns, lengths = _columns(events, measures), sorted({measure.days for measure in measures})
     names = [f"key{i}" for i in range(len(keys))]
-    lengths = sorted({measure.days for measure in measures})
-    width = lengths[-1]
+    facts = _bucketed(_facts(events, keys, event_ts, known_ts, ids, columns), names, lengths[-1])
+    facts = _tiles(facts, names, columns) if tiled else _ranked(facts, names, columns)
     points = _points(spine, keys, at, lengths)
-    bucketed = facts.withColumn("bucket", _bucket(F.col("event_ts"), width))
-    met = points.join(bucketed, on=[*names, "bucket"], how="inner").where(_in_time(width, known_ts, ids))
-    kinds = {name: events.schema[name].dataType for name in columns}
-    answers = _aggregated(met, names, measures, columns, kinds)
+    met = points.join(facts, on=[*names, "bucket"], how="inner").where(_in_time(lengths[-1], known_ts, ids))
+    by_column = {c.place: sorted({m.days for m in measures if m.column == n}) for n, c in columns.items()}
+    parts = met.groupBy(*names, "at").agg(*window_parts(list(columns.values()), by_column, tiled=tiled))
+    is_day = isinstance(spine.schema[at].dataType, DateType)
+    found = [answer_of(measure, columns[measure.column], is_day) for measure in measures]
+    answers = parts.select(*names, "at", *(answer.alias(f"m{n}") for n, answer in enumerate(found)))
     onto = spine if onto is None else onto
     check_new_names(onto, [measure.name for measure in measures])
     return _onto_spine(onto, answers, keys, at, measures)
+
+
+def _columns(events: DataFrame, measures: Sequence[Measure]) -> dict[str, Measured]:
+    """The measured columns by name, numbered in the order in which they are first asked for."""
+    aggs: dict[str, set[str]] = {}
+    for measure in measures:
+        aggs.setdefault(measure.column, set()).add(measure.agg)
+    return {
+        name: Measured(place, events.schema[name].dataType, frozenset(asked))
+        for place, (name, asked) in enumerate(aggs.items())
+    }
 
 
 def _agg_items(aggs: Mapping[str, Sequence[str]]) -> list[tuple[str, list[str]]]:
@@ -169,29 +182,16 @@ def _check(
     if not measures:
         raise FeatureError("aggs: at least one column and aggregate is expected")
     for measure in measures:
-        _check_measure(events, measure)
-
-
-def _check_measure(events: DataFrame, measure: Measure) -> None:
-    if isinstance(measure.days, bool) or not isinstance(measure.days, int):
-        raise FeatureTypeError(f"days: whole numbers are expected, not {measure.days!r}")
-    if measure.days < 1:
-        raise FeatureError(f"days: {measure.days} is no window; at least 1 is expected")
-    if measure.agg not in AGGREGATES:
-        raise FeatureError(f"aggs: {measure.agg!r} is unknown; there are: {', '.join(AGGREGATES)}")
-    kind = check_column("aggs", events, "events", measure.column)
-    if measure.agg in _NUMERIC and not isinstance(kind, NumericType):
-        raise FeatureTypeError(
-            f"aggs: {measure.agg} needs a number, but column {measure.column!r} is {kind.simpleString()}"
-        )
-    if measure.agg != "count" and not orderable(kind):
-        raise FeatureTypeError(
-            f"aggs: {measure.agg} can't compare column {measure.column!r} of type {kind.simpleString()}"
-        )
+        measure.check(check_column("aggs", events, "events", measure.column))
 
 
 def _facts(
-    events: DataFrame, keys: list[str], event_ts: str, known_ts: str | None, ids: list[str], columns: list[str]
+    events: DataFrame,
+    keys: list[str],
+    event_ts: str,
+    known_ts: str | None,
+    ids: list[str],
+    columns: Mapping[str, Measured],
 ) -> DataFrame:
     """Usable event versions: key0…, event_ts, known_ts and ended_ts where asked, v0… for the measured columns."""
     if known_ts and ids:
@@ -200,36 +200,80 @@ def _facts(
         *(key_column(events, key).alias(f"key{i}") for i, key in enumerate(keys)),
         instant(event_ts).alias("event_ts"),
         *([instant(known_ts).alias("known_ts")] if known_ts else []),
-        *([F.col("ended ts")] if ids else []),
-        *(quoted(name).alias(f"v{i}") for i, name in enumerate(columns)),
+        *([F.col("ended_ts")] if ids else []),
+        *(column.carried(quoted(name)).alias(column.value) for name, column in columns.items()),
     )
     needed = [f"key{i}" for i in range(len(keys))] + ["event_ts"] + (["known_ts"] if known_ts else [])
     return rows.where(all_present([F.col(name) for name in needed]))
 
 
+def _bucketed(facts: DataFrame, names: list[str], width: int) -> DataFrame:
+    """Facts, shuffled by key and time bucket: ranks, tiles and points meet there without another shuffle."""
+    return facts.withColumn("bucket", _bucket(F.col("event_ts"), width)).repartition(*names, "bucket")
+
+
+def _clocks(facts: DataFrame) -> list[str]:
+    return [name for name in ("event_ts", "known_ts") if name in facts.columns]
+
+
+def _ranked(facts: DataFrame, names: list[str], columns: Mapping[str, Measured]) -> DataFrame:
+    """Facts with the rank of each value that ``last`` asks for; the sort also serves the join that follows."""
+    ranks = {}
+    for column in columns.values():
+        if "last" in column.aggs:
+            order = Window.partitionBy(*names, "bucket").orderBy(*_clocks(facts), column.value)
+            rank = F.col("bucket") * F.lit(_RANKS) + F.row_number().over(order)
+            ranks[column.order] = F.when(F.col(column.value).isNotNull(), rank)
+    return facts.withColumns(ranks) if ranks else facts
+
+
+def _tiles(facts: DataFrame, names: list[str], columns: Mapping[str, Measured]) -> DataFrame:
+    """One row a key, event day and pair of days between which its events are known and not replaced.
+
+    Its clocks are midnights, so a point at midnight sees a tile exactly when it sees each of its events.
+    """
+    clocks = {"event_day": F.to_date("event_ts")}
+    if "known_ts" in facts.columns:
+        clocks["known_day"] = _next_midnight(F.col("known_ts"))
+    if "ended_ts" in facts.columns:
+        clocks["ended_day"] = _next_midnight(F.col("ended_ts"))
+    tiles = facts.withColumns(clocks).groupBy(*names, "bucket", *clocks)
+    parts = tiles.agg(*tile_parts(list(columns.values()), _clocks(facts)))
+    return parts.withColumns({day.replace("_day", "_ts"): F.col(day).cast("timestamp") for day in clocks}).drop(*clocks)
+
+
+def _next_midnight(moment: Column) -> Column:
+    """The day whose midnight is the first at or after ``moment``."""
+    day = F.to_date(moment)
+    return F.when(day.cast("timestamp") == moment, day).otherwise(F.date_add(day, 1))
+
+
 def _with_end(events: DataFrame, event_ts: str, known_ts: str, ids: list[str]) -> DataFrame:
-    """Known versions with ``ended ts``: when the next version of the same event became known, null for the last."""
+    """Known versions with ``ended_ts``: when the next version of the same event became known, null for the last."""
     # A version without a known time was never known; one without key or event time still replaces its forerunner.
     known = events.where(quoted(known_ts).isNotNull())
     ties = [quoted(name) for name in comparable_columns(events, "events", "event_id")]
     versions = Window.partitionBy(*(quoted(name) for name in ids)).orderBy(instant(known_ts), *ties)
     replaced = F.lead(instant(known_ts)).over(versions)
     has_id = all_present([quoted(name) for name in ids])
-    return known.withColumn("ended ts", F.when(has_id, replaced))
+    return known.withColumn("ended_ts", F.when(has_id, replaced))
 
 
 def _points(spine: DataFrame, keys: list[str], at: str, lengths: list[int]) -> DataFrame:
     """Distinct key and time with the starts of its windows, once for each time bucket that the longest touches."""
     names = [f"key{i}" for i in range(len(keys))]
+    is_day = isinstance(spine.schema[at].dataType, DateType)
     asked = spine.select(
         *(key_column(spine, key).alias(name) for key, name in zip(keys, names)), instant(at).alias("at")
     )
-    asked = asked.where(all_present([F.col(name) for name in [*names, "at"]])).distinct()
-    # Calendar arithmetic is done here, once a point, and not for every event that a point meets.
-    asked = asked.withColumns({f"start{length}": days_before(F.col("at"), length) for length in lengths})
+    asked = asked.where(all_present([F.col(name) for name in [*names, "at"]]))
+    starts = {f"start{length}": window_start(F.col("at"), length, is_day) for length in lengths}
     width = lengths[-1]
-    first, last = _bucket(F.col(f"start{width}"), width), _bucket(F.col("at"), width)
-    return asked.withColumn("bucket", F.explode(F.sequence(first, last)))
+    first, last = _bucket(starts[f"start{width}"], width), _bucket(F.col("at"), width)
+    buckets = asked.withColumn("bucket", F.explode(F.sequence(first, last)))
+    # Distinct after the shuffle that the join needs anyway, and not by one of its own before. Calendar
+    # arithmetic is done here, once a point, and not for every event that a point meets.
+    return buckets.repartition(*names, "bucket").distinct().withColumns(starts)
 
 
 def _bucket(moment: Column, width: int) -> Column:
@@ -242,47 +286,8 @@ def _in_time(width: int, known_ts: str | None, ids: list[str]) -> Column:
     if known_ts:
         in_time = in_time & (F.col("known_ts") <= at)
     if ids:
-        in_time = in_time & (F.col("ended ts").isNull() | (F.col("ended ts") > at))
+        in_time = in_time & (F.col("ended_ts").isNull() | (F.col("ended_ts") > at))
     return in_time
-
-
-def _aggregated(
-    met: DataFrame, names: list[str], measures: Sequence[Measure], columns: list[str], kinds: Mapping[str, DataType]
-) -> DataFrame:
-    """One row a point: key0…, at, m0… in the order of ``measures``."""
-    clocks = [name for name in ("event_ts", "known_ts") if name in met.columns]
-    answers = []
-    for number, measure in enumerate(measures):
-        value = F.col(f"v{columns.index(measure.column)}")
-        if measure.agg == "last":
-            answer = _last(value, clocks, measure.days)
-        else:
-            inside = F.when(F.col("event_ts") >= F.col(f"start{measure.days}"), value)
-            answer = _aggregate(measure.agg, inside, kinds[measure.column])
-        answers.append(answer.alias(f"m{number}"))
-    return met.groupBy(*names, "at").agg(*answers)
-
-
-def _last(value: Column, clocks: list[str], days: int) -> Column:
-    # The last value of a window is the last of all when it is young enough, so one maximum serves every window.
-    ordered = F.struct(*(F.col(name) for name in clocks), value.alias("value"))
-    latest = F.max(F.when(value.isNotNull(), ordered))
-    inside = latest.getField("event_ts") >= days_before(F.col("at"), days)
-    return F.when(inside, latest.getField("value"))
-
-
-def _aggregate(agg: str, value: Column, kind: DataType) -> Column:
-    """One aggregate over the values that a window lets through; the others have been made null."""
-    if agg == "distinct":
-        if isinstance(kind, FloatType | DoubleType):
-            # A set holds every NaN, and both zeros, apart.
-            return F.size(F.array_distinct(F.collect_set(value + F.lit(0.0)))).cast("bigint")
-        return F.size(F.collect_set(value)).cast("bigint")
-    if agg == "sum":
-        # Not a plain coalesce: a sum that overflowed must stay null instead of passing for an empty window.
-        return F.when(F.count(value) == 0, F.lit(0)).otherwise(F.sum(value))
-    plain = {"count": F.count, "mean": F.avg, "max": F.max, "min": F.min, "std": F.stddev_samp}
-    return plain[agg](value)
 
 
 def _onto_spine(
@@ -303,6 +308,6 @@ def _onto_spine(
 
 def _answer(measure: Measure, number: int) -> Column:
     value = F.col(f"m{number}")
-    if measure.agg in _ZERO_WHEN_EMPTY:
+    if measure.agg in ZERO_WHEN_EMPTY:
         value = F.when(F.col("met").isNull(), F.lit(0)).otherwise(value)
     return value.alias(measure.name)
