@@ -17,7 +17,7 @@ from pyspark.sql import functions as F
 
 from strata.models.binning_bins import FeatureBins, merged_groups
 from strata.models.binning_rows import Specials, require_column, source
-from strata.models.counts import Floats, Integers, Totals, Training
+from strata.models.counts import Counted, Floats, Integers, Totals, Training
 from strata.models.evaluation import psi, psi_noise
 from strata.models.export import case_sql, number_sql
 from strata.models.merge import PURE, TRENDS, MergeRules, Periods, merge_finely, woe_iv
@@ -274,8 +274,10 @@ def fit_binning(
     approximate above 50,000 rows, counts are exact. ``period`` names a column of vintages, whose counts are kept
     apart; ``stability`` then lessens the value of a bin by that share of its rows in vintages of the other sign.
 
-    Small data are read once; larger in four scans (outcomes, a sample, levels of texts, counts), with shuffles
-    of levels and of counts only. Raises ``TypeError`` or ``ValueError`` naming the argument or column.
+    Small data are read once; larger in two scans (outcomes, counts) and a look at the first rows, with
+    shuffles of counts only. Where those rows were not like the rest (sorted data), or a text has
+    over 1,000 levels, its column is scanned again for a random sample or the common levels. Raises ``TypeError``
+    or ``ValueError`` naming the argument or column.
     """
     rules = BinningRules(max_bins, min_share, min_bads, trend, splits, stability)
     given = source(data, target, features, event=event, weight=weight, special_values=special_values, period=period)
@@ -287,9 +289,9 @@ def fit_binning(
 
 def bin_rows(rows: Training, rules: BinningRules) -> Binning:
     """``fit_binning`` on rows already brought."""
-    pre_bins = [_edited(bins, rules.splits) for bins in rows.candidates(rules.min_share)]
+    pre_bins = rows.pre_bins(rules.min_share, partial(_edited, splits=rules.splits))
     merge_one = partial(_merged, totals=rows.totals, rules=rules, keep_periods=rows.source.period is not None)
-    merged = rows.side_by_side(merge_one, list(zip(pre_bins, rows.counts(pre_bins), strict=True)))
+    merged = rows.side_by_side(merge_one, pre_bins)
     return Binning({binned.bins.feature: binned for binned in merged})
 
 
@@ -318,10 +320,8 @@ def _edited_groups(bins: FeatureBins, given: Sequence[Any]) -> FeatureBins:
     return replace(bins, groups=tuple(tuple(x for x in part if x != "*") for part in groups), rest=rest)
 
 
-def _merged(
-    counted: tuple[FeatureBins, Floats], *, totals: Totals, rules: BinningRules, keep_periods: bool
-) -> BinnedFeature:
-    """Merge the pre-bins of one feature, given with their counts (period, code, good or bad)."""
+def _merged(counted: Counted, *, totals: Totals, rules: BinningRules, keep_periods: bool) -> BinnedFeature:
+    """Merge the pre-bins of one feature."""
     bins, by_period = counted
     table = by_period.sum(axis=0)
     order = _risk_order(table[: bins.ordinary]) if bins.kind == "text" else np.arange(bins.ordinary)

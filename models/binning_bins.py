@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any, Literal
 
 import numpy as np
@@ -29,6 +30,11 @@ class FeatureBins:
     groups: tuple[tuple[str, ...], ...] = ()
     specials: tuple[float | str, ...] = ()
     rest: int | None = None
+
+    @cached_property
+    def edge_array(self) -> NDArray[np.float64]:
+        """The edges for searching: turning them into an array takes longer than counting some thousand values."""
+        return np.asarray(self.edges, np.float64)
 
     @property
     def ordinary(self) -> int:
@@ -65,7 +71,7 @@ class FeatureBins:
 
     def _number_codes(self, values: pd.Series | NDArray[Any]) -> Codes:
         raw = np.asarray(values, dtype=np.float64)
-        codes = np.searchsorted(np.asarray(self.edges), raw, side="right").astype(np.int16)
+        codes = self.edge_array.searchsorted(raw, side="right").astype(np.int16)
         for i, special in enumerate(self.specials):
             codes[raw == special] = self.ordinary + i
         codes[np.isnan(raw)] = self.missing

@@ -6,7 +6,8 @@ import math
 from collections.abc import Mapping
 from dataclasses import replace
 
-from strata.models.evaluation import ScoreTable, calibration_line
+from strata.models.evaluation import calibration_line
+from strata.models.score_table import ScoreTable
 from strata.models.scorecard import Scorecard
 from strata.models.scorecard_scale import Points
 

@@ -7,14 +7,14 @@ driver, ``training_spark`` in batches, of which the driver sees the sums alone.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import NamedTuple, Protocol, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
-from strata.models.binning_bins import Codes, FeatureBins
+from strata.models.binning_bins import Codes, FeatureBins, number_edges
 from strata.models.binning_rows import Source
 
 Floats = NDArray[np.float64]
@@ -35,6 +35,15 @@ class Block(NamedTuple):
 
 
 BlockSum = Callable[[Block], Floats]
+Edit = Callable[[FeatureBins], FeatureBins]
+"""Another's bins in the place of candidates, or the very same ones."""
+
+
+class Counted(NamedTuple):
+    """Bins of a feature and their counts table: weights by (period, code, good or bad)."""
+
+    bins: FeatureBins
+    counts: Floats
 
 
 class Coded(Protocol):
@@ -73,11 +82,8 @@ class Training(Protocol):
     def totals(self) -> Totals:
         """Rows and weights."""
 
-    def candidates(self, min_share: float) -> tuple[FeatureBins, ...]:
-        """Pre-bins of every feature, made without a look at the outcome."""
-
-    def counts(self, bins: Sequence[FeatureBins]) -> list[Floats]:
-        """The counts table: for each feature an array (period, code, good or bad) of weights; one pass."""
+    def pre_bins(self, min_share: float, edit: Edit) -> list[Counted]:
+        """Pre-bins of every feature, made without a look at the outcome and then edited, with their exact counts."""
 
     def coded(self, bins: Sequence[FeatureBins]) -> Coded:
         """The rows as codes of ``bins``, in their order, kept for several passes."""
@@ -95,10 +101,11 @@ class Outcomes(NamedTuple):
     periods: int
 
 
-def count_codes(codes: Codes, size: int, rows: Outcomes) -> Floats:
-    """Weights by (period, code, good or bad), flat."""
+def count_table(codes: Codes, size: int, rows: Outcomes) -> Floats:
+    """Weights by (period, code, good or bad)."""
     place = (rows.period * size + codes) * 2 + rows.bad
-    return np.bincount(place, rows.weight, rows.periods * size * 2).astype(np.float64)
+    flat = np.bincount(place, rows.weight, rows.periods * size * 2).astype(np.float64)
+    return flat.reshape(rows.periods, size, 2)
 
 
 def count_numbers(part: FeatureBins, values: Floats) -> Floats:
@@ -108,25 +115,34 @@ def count_numbers(part: FeatureBins, values: Floats) -> Floats:
     """
     ordered = np.sort(values)
     filled = int(ordered.searchsorted(np.nan))
-    ends = np.concatenate([[0], ordered.searchsorted(part.edges), [filled]])
+    ends = np.concatenate([[0], ordered.searchsorted(part.edge_array), [filled]])
     counts = np.zeros(part.size)
     counts[: part.ordinary], counts[part.missing] = np.diff(ends), len(values) - filled
     for i, special in enumerate(part.specials):
         found = ordered.searchsorted(special, "right") - ordered.searchsorted(special)
-        counts[np.searchsorted(part.edges, special, "right")] -= found
+        counts[part.edge_array.searchsorted(special, "right")] -= found
         counts[part.ordinary + i] += found
     return counts
 
 
-def split_counts(flat: Floats, bins: Sequence[FeatureBins], periods: int) -> list[Floats]:
-    """The counts of all features on end as one array (period, code, good or bad) a feature."""
-    ends = np.cumsum([0, *(part.size * periods * 2 for part in bins)])
-    pairs = zip(ends[:-1], ends[1:], bins, strict=True)
-    return [flat[a:b].reshape(periods, part.size, 2) for a, b, part in pairs]
+class Faults(NamedTuple):
+    """Rows without a sound outcome (null, or neither 0 nor 1), weight or period."""
+
+    nulls: int
+    wrong: int
+    weights: int
+    no_period: int
 
 
-def check_rows(given: Source, nulls: int, wrong: int, weights: int, no_period: int) -> None:
-    """Raise ``ValueError`` for rows without a sound outcome, weight or period."""
+def checked_totals(given: Source, faults: Faults, rows: int, good: float, bad: float, periods: Iterable[str]) -> Totals:
+    """The totals; ``ValueError`` for faulty rows, without goods or bads, and for more periods than can be counted."""
+    _check_rows(given, *faults)
+    totals = Totals(int(rows), float(good), float(bad), tuple(sorted(periods)))
+    _check_totals(given, totals)
+    return totals
+
+
+def _check_rows(given: Source, nulls: int, wrong: int, weights: int, no_period: int) -> None:
     if nulls:
         raise ValueError(f"target: {given.target!r} is null in {nulls} rows; drop them or give them an outcome")
     if wrong:
@@ -137,8 +153,7 @@ def check_rows(given: Source, nulls: int, wrong: int, weights: int, no_period: i
         raise ValueError(f"period: {given.period!r} is null in {no_period} rows")
 
 
-def check_totals(given: Source, totals: Totals) -> None:
-    """Raise ``ValueError`` unless there are goods and bads, and periods few enough to be counted apart."""
+def _check_totals(given: Source, totals: Totals) -> None:
     if totals.rows == 0:
         raise ValueError("data: there are no rows to train on")
     if totals.bad <= 0 or totals.good <= 0:
@@ -153,20 +168,30 @@ def most_edges(totals: Totals) -> int:
     return MOST_EDGES if len(totals.periods) == 1 else MOST_EDGES_BY_PERIOD
 
 
-def empty_bins(given: Source, i: int) -> FeatureBins:
-    """The bins of feature ``i`` before any edge or group is known."""
-    return FeatureBins(given.features[i], given.kinds[i], specials=given.specials[i])
+def number_bins(given: Source, i: int, values: Floats, most: int) -> FeatureBins:
+    """Candidate bins of feature ``i``, a number, from ``values`` of it (NaN for missing): ``most`` edges."""
+    ordinary = values[~np.isnan(values) & ~np.isin(values, given.specials[i])]
+    return replace(_empty_bins(given, i), edges=number_edges(ordinary, most))
 
 
-def level_bins(empty: FeatureBins, shares: Sequence[tuple[str, float]], min_share: float, rows: int) -> FeatureBins:
-    """One group per common level, the rare ones together in the last.
+def level_bins(
+    given: Source, i: int, weights: Mapping[str | None, float], min_share: float, totals: Totals
+) -> FeatureBins:
+    """Candidate bins of feature ``i``, a text: one group per common level, the rare ones together in the last.
 
-    ``shares`` are of all ``rows``. A level is rare with under 20 rows or 0.2 % of them (with ``min_share`` at the
-    most), or when 200 others are more common: its own risk would say nothing. Merging sees to ``min_share``.
+    ``weights`` are of levels, None for missing. A level is rare with under 20 rows or 0.2 % of all (with
+    ``min_share`` at the most), or when 200 others are more common: its own risk would say nothing. Merging sees to
+    ``min_share``.
     """
-    least = min(min_share, max(RARE_SHARE, RARE_ROWS / rows))
-    ranked = sorted((level for level in shares if level[1] >= least - 1e-12), key=lambda level: (-level[1], level[0]))
-    common = sorted(level for level, _ in ranked[:MOST_LEVELS])
-    rare = len(shares) > len(common)
+    specials = given.specials[i]
+    ordinary = {level: weight for level, weight in weights.items() if level is not None and level not in specials}
+    least = min(min_share, max(RARE_SHARE, RARE_ROWS / totals.rows)) - 1e-12
+    ranked = sorted((-weight, level) for level, weight in ordinary.items() if weight / totals.weight >= least)
+    common = sorted(level for _, level in ranked[:MOST_LEVELS])
+    rare = len(ordinary) > len(common)
     groups = (*[(level,) for level in common], *([()] if rare or not common else []))
-    return replace(empty, groups=groups, rest=len(groups) - 1 if rare or not common else None)
+    return replace(_empty_bins(given, i), groups=groups, rest=len(groups) - 1 if rare or not common else None)
+
+
+def _empty_bins(given: Source, i: int) -> FeatureBins:
+    return FeatureBins(given.features[i], given.kinds[i], specials=given.specials[i])

@@ -14,7 +14,8 @@ from pyspark.sql import functions as F
 
 from strata.models.binning_bins import MISSING
 from strata.models.binning_rows import column, require_column
-from strata.models.evaluation import Z_95, ScoreTable
+from strata.models.intervals import Z_95
+from strata.models.score_table import ScoreTable
 
 MOST_CELLS = 10_000
 ROUNDING = 1e-12

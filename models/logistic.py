@@ -49,26 +49,32 @@ def logistic_pass(coded: Coded, woes: Mapping[int, Floats], penalty: float = 0.0
     width = len(woes) + 1
 
     def one(beta: Floats) -> Sums:
-        flat = coded.sums(_block_sums(beta, woes))
+        plain = read_sums(coded.sums(_block_sums(beta, woes)), beta, width)
         shrunk = penalty * np.concatenate([[0.0], beta[1:]])
-        curve = flat[1 + width :].reshape(width, width) + penalty * np.diag([0.0, *np.ones(width - 1)])
-        return Sums(beta, float(flat[0] - shrunk @ beta / 2), flat[1 : 1 + width] - shrunk, curve)
+        curve = plain.hessian + penalty * np.diag([0.0, *np.ones(width - 1)])
+        return Sums(beta, float(plain.value - shrunk @ beta / 2), plain.gradient - shrunk, curve)
 
     return one
 
 
 def _block_sums(beta: Floats, woes: Mapping[int, Floats]) -> BlockSum:
-    def make(block: Block) -> Floats:
-        x = woe_matrix(block, woes)
-        logit = x @ beta
-        # ln(1 + e^z) without overflow.
-        value = block.weight @ (block.bad * logit - np.logaddexp(0.0, logit))
-        risk = 1.0 / (1.0 + np.exp(-np.clip(logit, -700, 700)))
-        gradient = x.T @ (block.weight * (block.bad - risk))
-        hessian = (x * (block.weight * risk * (1 - risk))[:, None]).T @ x
-        return np.concatenate([[value], gradient, hessian.ravel()])
+    return lambda block: likelihood_sums(woe_matrix(block, woes), block.bad, block.weight, beta)
 
-    return make
+
+def likelihood_sums(x: Floats, bad: Floats, weight: Floats, beta: Floats) -> Floats:
+    """Log-likelihood, gradient and negative Hessian of some rows at ``beta``, flat, as ``read_sums`` reads them."""
+    logit = x @ beta
+    # ln(1 + e^z) without overflow.
+    value = weight @ (bad * logit - np.logaddexp(0.0, logit))
+    risk = 1.0 / (1.0 + np.exp(-np.clip(logit, -700, 700)))
+    gradient = x.T @ (weight * (bad - risk))
+    hessian = (x * (weight * risk * (1 - risk))[:, None]).T @ x
+    return np.concatenate([[value], gradient, hessian.ravel()])
+
+
+def read_sums(flat: Floats, beta: Floats, width: int) -> Sums:
+    """The sums at ``beta`` from what ``likelihood_sums`` wrote."""
+    return Sums(beta, float(flat[0]), flat[1 : 1 + width], flat[1 + width :].reshape(width, width))
 
 
 def maximise(sums: Pass, start: Sums, free: Bools, upper: Floats, *, tolerance: float = 1e-9) -> Sums:

@@ -171,60 +171,52 @@ def _best(pieces: _Pieces, max_bins: int, trend: str) -> Merged:
     return Merged(starts, pieces.whole(starts))
 
 
-@dataclass
+@dataclass(frozen=True)
 class _Table:
-    """``best[p, k, i, j]``: the best value of k+1 bins ending in [i, j], in phase p (0 rising, 1 falling)."""
+    """``best[p, k, i, j]``: the best value of k+1 bins ending in [i, j], in phase p (0 rising, 1 falling).
+
+    Which chain a bin stands behind is not kept: it is found again for the few bins of the answer.
+    """
 
     best: Floats
-    origin: NDArray[np.int32]
+    risk: Floats
+    constrained: bool
 
     @staticmethod
     def solve(value: Floats, risk: Floats, max_bins: int, phases: int, *, constrained: bool) -> _Table:
         m = len(value)
-        depth = min(max_bins, m)
-        table = _Table(np.full((phases, depth, m, m), -np.inf), np.full((phases, depth, m, m), -1, np.int32))
+        table = _Table(np.full((phases, min(max_bins, m), m, m), -np.inf), risk, constrained)
         table.best[0, 0, 0] = value[0]
         for i in range(1, m):
-            table._extend(i, value[i, i:], risk, constrained)
+            for phase in range(phases):
+                table._extend(phase, i, value[i, i:])
         return table
 
-    def _extend(self, i: int, value: Floats, risk: Floats, constrained: bool) -> None:
-        """Add the bins that start at ``i`` behind the chains that end at ``i − 1``."""
-        rising = self.best[0, :-1, :i, i - 1]
-        if not np.isfinite(rising).any() and len(self.best) == 1:
-            return
-        before, after = risk[:i, i - 1], risk[i, i:]
-        self._chain(0, i, rising, np.arange(i), value, before, after, constrained)
-        if len(self.best) == 2:
-            both = np.concatenate([rising, self.best[1, :-1, :i, i - 1]], axis=1)
-            labels = np.concatenate([np.arange(i), i + np.arange(i)])
-            self._chain(1, i, both, labels, value, -np.tile(before, 2), -after, True)
+    def _extend(self, phase: int, i: int, value: Floats) -> None:
+        """Add the bins that start at ``i`` behind the best chain that each may follow, a prefix maximum."""
+        ending, before, _ = self._behind(phase, i)
+        if np.isfinite(ending).any():
+            allowed, top = self._allowed(phase, before, self.risk[i, i:]), np.maximum.accumulate(ending, axis=1)
+            self.best[phase, 1:, i, i:] = np.where(allowed > 0, top[:, allowed - 1], -np.inf) + value
 
-    def _chain(
-        self,
-        phase: int,
-        i: int,
-        ending: Floats,
-        labels: NDArray[np.int64],
-        value: Floats,
-        before: Floats,
-        after: Floats,
-        constrained: bool,
-    ) -> None:
-        """The best chain whose last risk is not above the new bin's: a prefix maximum over sorted risks."""
+    def _behind(self, phase: int, i: int) -> tuple[Floats, Floats, Integers]:
+        """The chains that end at ``i`` − 1, by rising risk of their last bin (falling in phase 1).
+
+        Their values (number of bins, chain), those risks (negative in phase 1), and the starts of the last bins, to
+        which ``i`` is added for chains that fall already.
+        """
+        ending, before = self.best[0, :-1, :i, i - 1], self.risk[:i, i - 1]
+        if phase == 1:
+            ending = np.concatenate([ending, self.best[1, :-1, :i, i - 1]], axis=1)
+            before = -np.tile(before, 2)
         order = np.argsort(before, kind="stable")
-        sorted_best = ending[:, order]
-        top = np.maximum.accumulate(sorted_best, axis=1)
-        fresh = np.concatenate([np.ones((len(top), 1), bool), top[:, 1:] > top[:, :-1]], axis=1)
-        where = np.maximum.accumulate(np.where(fresh, np.arange(top.shape[1]), 0), axis=1)
-        if constrained:
-            last = np.searchsorted(before[order], after + TIE, side="right") - 1
-        else:
-            last = np.full(len(after), len(before) - 1)
-        reached = np.where(last >= 0, top[:, last], -np.inf) + value
-        found = np.isfinite(reached)
-        self.best[phase, 1:, i, i:] = np.where(found, reached, -np.inf)
-        self.origin[phase, 1:, i, i:] = np.where(found, labels[order][where[:, last]], -1)
+        return ending[:, order], before[order], order
+
+    def _allowed(self, phase: int, before: Floats, risks: Floats) -> Integers:
+        """How many of the chains behind, in their order, a bin of each of ``risks`` may follow."""
+        if phase == 0 and not self.constrained:
+            return np.full(len(risks), len(before))
+        return before.searchsorted((-risks if phase == 1 else risks) + TIE, side="right")
 
     def starts(self) -> tuple[int, ...] | None:
         """The starts of the best chain that covers everything, or None when there is none."""
@@ -236,7 +228,9 @@ class _Table:
         k, phase, i = (int(x) for x in np.argwhere(by_depth >= peak - TIE)[0])
         j, found = by_depth.shape[2] - 1, [i]
         while k:
-            label = int(self.origin[phase, k, i, j])
+            ending, before, start = self._behind(phase, i)
+            allowed = int(self._allowed(phase, before, self.risk[i, j : j + 1])[0])
+            label = int(start[ending[k - 1, :allowed].argmax()])
             phase, k, j = (1 if phase == 1 and label >= i else 0), k - 1, i - 1
             i = label if label < i else label - i
             found.append(i)

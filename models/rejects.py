@@ -25,7 +25,8 @@ from pyspark.sql import types as T
 
 from strata.models.binning_bins import FeatureBins
 from strata.models.binning_rows import column, require_column
-from strata.models.evaluation import ScoreTable, auc, ks
+from strata.models.evaluation import auc, ks
+from strata.models.score_table import ScoreTable
 from strata.models.scorecard import Scorecard, ScorecardSpec, fit_scorecard
 
 WEIGHT, INFERRED = "weight", "inferred"
@@ -48,7 +49,7 @@ def fuzzy(
     inferred = F.array(_outcome(F.lit(1.0), share * risk), _outcome(F.lit(0.0), share * (1 - risk)))
     known = F.array(_outcome(F.col(_KNOWN), share))
     outcomes = F.explode(F.when(F.col(_KNOWN).isNull(), inferred).otherwise(known))
-    return _filled(_scored(data, card, target, weight), data, target, outcomes)
+    return _filled(data, card, target, weight, outcomes)
 
 
 def parcelling(
@@ -77,7 +78,7 @@ def parcelling(
     hashed = F.xxhash64(F.lit(seed), F.col(_ROW).getField(id).cast("string"))
     drawn = F.pmod(hashed, F.lit(2**53)) / F.lit(float(2**53))
     bad = F.coalesce(F.col(_KNOWN), (drawn < _band_rate(table)).cast("double"))
-    return _filled(_scored(data, card, target, weight), data, target, _outcome(bad, F.col(_SHARE)))
+    return _filled(data, card, target, weight, _outcome(bad, F.col(_SHARE)))
 
 
 def parcels(
@@ -272,9 +273,11 @@ def _riskier(risk: Any, factor: float) -> Any:
     return risk * factor / (1 - risk + risk * factor)
 
 
-def _filled(scored: DataFrame, data: DataFrame, target: str, outcome: Column) -> DataFrame:
-    """The columns of ``data`` with the target, ``weight`` and ``inferred`` that ``outcome`` (bad, weight) says."""
-    parts = scored.select(_ROW, F.col(_KNOWN).isNull().alias(INFERRED), outcome.alias(_PART))
+def _filled(data: DataFrame, card: Scorecard, target: str, weight: str | None, outcome: Column) -> DataFrame:
+    """The columns of ``data`` with the target, ``weight`` and ``inferred`` that ``outcome`` of scored rows says."""
+    parts = _scored(data, card, target, weight).select(
+        _ROW, F.col(_KNOWN).isNull().alias(INFERRED), outcome.alias(_PART)
+    )
     row, bad = F.col(_ROW), F.col(f"{_PART}.bad").cast(data.schema[target].dataType)
     kept = [(bad if name == target else row.getField(name)).alias(name) for name in data.columns if name != WEIGHT]
     return parts.select(*kept, F.col(f"{_PART}.weight").alias(WEIGHT), INFERRED)

@@ -17,7 +17,8 @@ from strata.models.counts import Training
 from strata.models.export import DIALECTS, SPARK, Dialect
 from strata.models.pmml import scorecard_pmml
 from strata.models.scorecard_scale import Points, Scale, score_rows, score_sql
-from strata.models.selection import INTERCEPT, Fitted, SelectionRules, Verdict, screen_alone, select_and_fit
+from strata.models.selection import INTERCEPT, Fitted, screen_alone, select_and_fit
+from strata.models.selection_rules import SelectionRules, Verdict
 from strata.models.training import training
 
 FORMAT = "strata-scorecard-1"
@@ -30,7 +31,8 @@ class ScorecardSpec:
     Binning as in ``fit_binning``; selection as in ``SelectionRules`` (``forced`` stay in, ``forbidden`` stay
     out, None switches a threshold off); scale as in ``Scale``; ``reasons`` is the number of reason columns.
     ``event`` names the bad value of the target; ``weight`` is a column; ``period`` a column of vintages, over
-    which ``max_psi`` drops features that shift and ``stability`` prefers bins that keep their sign.
+    which ``max_psi`` drops features that shift and ``stability`` prefers bins that keep their sign;
+    ``selection`` is ``stepwise`` or ``lasso``, whose folds are drawn from ``seed``.
     """
 
     target: str
@@ -55,6 +57,8 @@ class ScorecardSpec:
     max_psi: float | None = 0.25
     penalty: float = 1.0
     bads_per_feature: float = 5.0
+    selection: str = "stepwise"
+    seed: int = 0
     base_score: float = 600.0
     base_odds: float = 50.0
     pdo: float = 20.0
@@ -63,10 +67,10 @@ class ScorecardSpec:
 
     def __post_init__(self) -> None:
         self.binning_rules.check(tuple(self.features))
+        self.selection_rules.check()
         self.scale.check()
-        for role in ("reasons", "penalty", "bads_per_feature"):
-            if getattr(self, role) < 0:
-                raise ValueError(f"{role}: {getattr(self, role)!r} is negative")
+        if self.reasons < 0:
+            raise ValueError(f"reasons: {self.reasons!r} is negative")
         if self.stability and not self.period:
             raise ValueError("stability: name the column of vintages with period=")
         for role in ("forced", "forbidden"):
@@ -94,6 +98,8 @@ class ScorecardSpec:
             self.max_psi,
             self.penalty,
             self.bads_per_feature,
+            self.selection,
+            self.seed,
         )
 
     @property
@@ -270,7 +276,7 @@ class Scorecard:
 def fit_scorecard(data: DataFrame, spec: ScorecardSpec) -> Scorecard:
     """Bin, select, regress and scale ``data`` (one row a case) as ``spec`` says.
 
-    Up to 50,000 rows the data are read once and fitted on the driver; above, they are binned in four scans, then
+    Up to 50,000 rows the data are read once and fitted on the driver; above, they are binned in two scans, then
     the codes of features that pass on their own (two bytes a value) are cached, and every further step is one
     scan of them that sums bounded arrays, a few per kept feature.
     Raises ``TypeError`` or ``ValueError`` naming the argument or column, and ``ValueError`` when no feature

@@ -15,7 +15,8 @@ from scipy.stats import binomtest
 
 from strata.models.binning import BinnedFeature, Binning
 from strata.models.counts import Floats
-from strata.models.evaluation import ScoreTable, auc_interval
+from strata.models.evaluation import auc_interval
+from strata.models.score_table import ScoreTable
 from strata.models.screening_columns import ColumnProfile, profile, suggests_date
 
 __all__ = ["ColumnProfile", "Roles", "Suspect", "profile", "roles", "suggests_date", "suspects"]

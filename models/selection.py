@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
-from typing import NamedTuple
+from dataclasses import dataclass
 
 import numpy as np
 
 from strata.models.binning import BinnedFeature, Binning
 from strata.models.counts import Block, Coded, Floats
+from strata.models.lasso import choose_lasso
 from strata.models.logistic import (
     Bools,
     Pass,
@@ -22,86 +22,11 @@ from strata.models.logistic import (
     wald_p_value,
     woe_matrix,
 )
+from strata.models.selection_rules import Choice, SelectionRules, Verdict
 
 # A step below ROUGH is exact enough to choose the next feature by; Newton's next is its square.
 ROUGH, EXACT = 1e-3, 1e-9
 INTERCEPT = "(intercept)"
-
-
-class Verdict(NamedTuple):
-    """What became of a candidate feature.
-
-    ``stage`` is kept, business, iv, psi, correlation, vif, sign, p_value, few_bads or separation.
-    """
-
-    feature: str
-    kept: bool
-    stage: str
-    reason: str
-
-
-@dataclass(frozen=True)
-class SelectionRules:
-    """Thresholds; None switches a stage off. ``forced`` features pass every stage and keep any sign.
-
-    All that survive the other stages enter together when there are ``bads_per_feature`` bads for each and no more
-    than ``max_features``. Otherwise, or with ``max_p_value``, they enter one by one, the most significant by Rao's
-    score test first, while its p-value is not above. ``penalty`` shrinks the coefficients (ridge; 1 is
-    scikit-learn's default, and what tells best on rows never seen where bads are few); standard errors and p-values
-    are of the shrunk fit, nearly those of the plain one from some hundred bads on.
-    """
-
-    forced: tuple[str, ...] = ()
-    forbidden: tuple[str, ...] = ()
-    min_iv: float = 0.01
-    max_correlation: float | None = 0.75
-    max_vif: float | None = 5.0
-    max_p_value: float | None = None
-    max_features: int | None = None
-    max_psi: float | None = 0.25
-    penalty: float = 1.0
-    bads_per_feature: float = 5.0
-
-    def most_features(self, bads: float) -> float:
-        """How many features may enter one by one with so many bads."""
-        carried = bads / self.bads_per_feature if self.bads_per_feature > 0 else np.inf
-        return max(1.0, min(carried, np.inf if self.max_features is None else self.max_features))
-
-    def entry_limit(self, candidates: int, bads: float) -> float | None:
-        """The p-value up to which so many candidates enter one by one; None: all together."""
-        crowded = candidates > self.most_features(bads)
-        return 1.0 if self.max_p_value is None and crowded else self.max_p_value
-
-
-@dataclass
-class Choice:
-    """Candidates under selection; ``alive`` are still in, ``verdicts`` tell why the others are not."""
-
-    binned: Sequence[BinnedFeature]
-    rules: SelectionRules
-    bads: float
-    alive: list[int] = field(default_factory=list)
-    verdicts: dict[int, Verdict] = field(default_factory=dict)
-
-    def name(self, i: int) -> str:
-        """What candidate ``i`` is called."""
-        return self.binned[i].bins.feature
-
-    def drop(self, i: int, stage: str, reason: str) -> None:
-        """Record why candidate ``i`` goes."""
-        self.alive.remove(i)
-        self.verdicts[i] = Verdict(self.name(i), False, stage, reason)
-
-    def forced(self, i: int) -> bool:
-        """Whether the analyst wants candidate ``i`` whatever the figures say."""
-        return self.name(i) in self.rules.forced
-
-    def record(self) -> tuple[Verdict, ...]:
-        """One verdict per candidate, in their order."""
-        return tuple(
-            self.verdicts.get(i) or Verdict(self.name(i), True, "kept", "forced" if self.forced(i) else "kept")
-            for i in range(len(self.binned))
-        )
 
 
 @dataclass(frozen=True)
@@ -145,13 +70,15 @@ def select_and_fit(
     """Screen candidates against each other, then fit those that remain with coefficients of the right sign.
 
     ``coded`` are rows as codes of the bins of ``binned``, in their order. One pass for the Gramian, then four or
-    five per feature that enters; each sums bounded arrays. Raises ``SeparatedError`` when forced or jointly
-    entered features separate the classes.
+    five per feature that enters (and some 60 for a lasso); each sums bounded arrays. Raises ``SeparatedError`` when
+    forced or jointly entered features separate the classes.
     """
     choice = Choice(binned, rules, bads, list(range(len(binned))))
     woes = [np.asarray(part.woe) for part in binned]
     if choice.alive and (rules.max_correlation is not None or rules.max_vif is not None):
         _screen_correlation(choice, correlations(coded, woes))
+    if choice.alive and rules.selection == "lasso":
+        _screen_lasso(choice, coded, woes)
     fitted = _Model.fit(choice, coded, woes)
     return fitted, choice.record()
 
@@ -202,6 +129,15 @@ def _screen_vif(choice: Choice, correlation: Floats, limit: float) -> None:
             return
         worst, i = max(over)
         choice.drop(i, "vif", f"variance inflation {worst:.1f} is above {limit:g}")
+
+
+def _screen_lasso(choice: Choice, coded: Coded, woes: Sequence[Floats]) -> None:
+    alive = list(choice.alive)
+    forced = np.array([choice.forced(i) for i in alive])
+    found = choose_lasso(coded, {i: woes[i] for i in alive}, forced, seed=choice.rules.seed)
+    for i, coefficient, kept in zip(alive, found.beta[1:], forced, strict=True):
+        if coefficient == 0 and not kept:
+            choice.drop(i, "lasso", f"lasso: coefficient is 0 at penalty {found.penalty:.3g}")
 
 
 @dataclass

@@ -3,28 +3,29 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
 
-from strata.models.binning_bins import FeatureBins, number_edges
+from strata.models.binning_bins import Codes, FeatureBins
 from strata.models.binning_rows import Source
 from strata.models.counts import (
     Answer,
     Block,
     BlockSum,
+    Counted,
+    Edit,
+    Faults,
     Floats,
     Item,
     Outcomes,
     Totals,
-    check_rows,
-    check_totals,
-    count_codes,
-    empty_bins,
+    checked_totals,
+    count_table,
     level_bins,
     most_edges,
-    split_counts,
+    number_bins,
 )
 
 ROWS_PER_CANDIDATE, FEWEST_CANDIDATES = 5, 20
@@ -35,10 +36,9 @@ def local_training(given: Source, frame: pd.DataFrame) -> LocalTraining:
     bad, weight = frame["bad"].to_numpy(np.float64), frame["weight"].to_numpy(np.float64)
     wrong = ~np.isin(bad, (0.0, 1.0)) & ~np.isnan(bad)
     unsound = ~(weight >= 0) | np.isinf(weight)
-    check_rows(given, int(np.isnan(bad).sum()), int(wrong.sum()), int(unsound.sum()), int(frame["period"].isna().sum()))
-    periods = tuple(sorted(frame["period"].unique()))
-    totals = Totals(len(frame), float(weight[bad == 0].sum()), float(weight[bad == 1].sum()), periods)
-    check_totals(given, totals)
+    faults = Faults(*(int(fault.sum()) for fault in (np.isnan(bad), wrong, unsound, frame["period"].isna())))
+    good, bads = weight[bad == 0].sum(), weight[bad == 1].sum()
+    totals = checked_totals(given, faults, len(frame), good, bads, frame["period"].unique())
     return LocalTraining(given, totals, frame)
 
 
@@ -50,33 +50,26 @@ class LocalTraining:
     totals: Totals
     frame: pd.DataFrame
 
-    def candidates(self, min_share: float) -> tuple[FeatureBins, ...]:
-        """Pre-bins from all rows."""
+    def pre_bins(self, min_share: float, edit: Edit) -> list[Counted]:
+        """Pre-bins from all rows, counted feature by feature."""
         most = max(FEWEST_CANDIDATES, min(most_edges(self.totals), len(self.frame) // ROWS_PER_CANDIDATE))
-        return tuple(self._candidate(i, most, min_share) for i in range(len(self.source.features)))
+        candidates = [self._candidate(i, most, min_share) for i in range(len(self.source.features))]
+        rows = self._outcomes()
+        return [Counted(part, count_table(self._codes(part), part.size, rows)) for part in map(edit, candidates)]
 
     def _candidate(self, i: int, most: int, min_share: float) -> FeatureBins:
-        empty = empty_bins(self.source, i)
         values = self.frame[f"f{i}"]
-        ordinary = ~values.isin(empty.specials) & values.notna()
-        if empty.kind == "number":
-            return replace(empty, edges=number_edges(values[ordinary].to_numpy(np.float64), most))
-        shares = self.frame["weight"][ordinary].groupby(values[ordinary]).sum() / self.totals.weight
-        return level_bins(empty, list(shares.items()), min_share, self.totals.rows)
+        if self.source.kinds[i] == "number":
+            return number_bins(self.source, i, values.to_numpy(np.float64), most)
+        weights = self.frame["weight"].groupby(values).sum()
+        return level_bins(self.source, i, dict(weights), min_share, self.totals)
 
-    def counts(self, bins: Sequence[FeatureBins]) -> list[Floats]:
-        """The counts table, feature by feature."""
+    def _outcomes(self) -> Outcomes:
+        bad, weight = self.frame["bad"].to_numpy(np.int64), self.frame["weight"].to_numpy(np.float64)
         periods = pd.Index(self.totals.periods)
-        rows = Outcomes(
-            self.frame["bad"].to_numpy(np.int64),
-            self.frame["weight"].to_numpy(np.float64),
-            periods.get_indexer(self.frame["period"]).astype(np.int64),
-            len(periods),
-        )
-        flat = [count_codes(self._codes(part), part.size, rows) for part in bins]
-        return split_counts(np.concatenate(flat), bins, len(periods))
+        return Outcomes(bad, weight, periods.get_indexer(self.frame["period"]).astype(np.int64), len(periods))
 
-    def _codes(self, part: FeatureBins) -> np.ndarray:
+    def _codes(self, part: FeatureBins) -> Codes:
         return part.codes(self.frame[f"f{self.source.place(part.feature)}"])
 
     def coded(self, bins: Sequence[FeatureBins]) -> LocalCoded:

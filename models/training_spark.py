@@ -2,43 +2,44 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from itertools import groupby
 
 import numpy as np
 import pandas as pd
 import pyarrow as pa
 from pyspark import StorageLevel
-from pyspark.sql import DataFrame, Window
+from pyspark.sql import DataFrame, Row, Window
 from pyspark.sql import functions as F
 
-from strata.models.binning_bins import Codes, FeatureBins, number_edges
+from strata.models.binning_bins import FeatureBins
 from strata.models.binning_rows import Source
+from strata.models.counting_spark import Batches, Cells, Found, column_codes, count_features, level_counts
 from strata.models.counts import (
     MOST_LEVELS,
     MOST_PERIODS,
     Answer,
     Block,
     BlockSum,
+    Counted,
+    Edit,
+    Faults,
     Floats,
     Item,
-    Outcomes,
     Totals,
-    check_rows,
-    check_totals,
-    count_codes,
+    checked_totals,
     count_numbers,
-    empty_bins,
     level_bins,
     most_edges,
-    split_counts,
+    number_bins,
 )
 
-# The sample that candidate edges come from: 200 of them need no more, and the driver can hold it.
+# The rows that candidate edges come from: the first ones in pieces, or a random sample that the driver can hold.
+PIECE, FIRST_PIECES = 1_000, 10
 SAMPLE_ROWS, SAMPLE_CELLS, SAMPLE_SEED = 100_000, 10_000_000, 20_240_101
+# A candidate bin that holds so much more of all rows than of the first ones is too coarse to choose bins from.
+UNLIKE_TIMES, UNLIKE_SHARE = 1.25, 0.01
 FEW_ITEMS = 16
-Batches = Iterator[pa.RecordBatch]
 
 
 def spark_training(given: Source, rows: DataFrame) -> SparkTraining:
@@ -46,21 +47,23 @@ def spark_training(given: Source, rows: DataFrame) -> SparkTraining:
     bad, weight = F.col("bad"), F.col("weight")
     missing = bad.isNull() | F.isnan(bad)
     sound = (weight >= 0) & (weight < float("inf"))
-    by_period = rows.groupBy("period").agg(
-        F.count_if(missing).alias("nulls"),
-        F.count_if(~missing & ~bad.isin(0.0, 1.0)).alias("wrong"),
-        F.count_if(weight.isNull() | ~sound).alias("weights"),
-        F.count("*").alias("rows"),
-        F.sum(F.when(bad == 0, weight)).alias("good"),
-        F.sum(F.when(bad == 1, weight)).alias("bad"),
+    by_period = (
+        rows.withColumn("partition", F.spark_partition_id())
+        .groupBy("period")
+        .agg(
+            F.count_if(missing).alias("nulls"),
+            F.count_if(~missing & ~bad.isin(0.0, 1.0)).alias("wrong"),
+            F.count_if(weight.isNull() | ~sound).alias("weights"),
+            F.count("*").alias("rows"),
+            F.sum(F.when(bad == 0, weight)).alias("good"),
+            F.sum(F.when(bad == 1, weight)).alias("bad"),
+        )
     )
     found = by_period.limit(MOST_PERIODS + 1).toPandas()
     unknown = found["period"].isna()
-    nulls, wrong, weights = (int(found[name].sum()) for name in ("nulls", "wrong", "weights"))
-    check_rows(given, nulls, wrong, weights, int(unknown @ found["rows"]))
-    rows_in_all, good, bad_in_all = (found[name].sum() for name in ("rows", "good", "bad"))
-    totals = Totals(int(rows_in_all), float(good), float(bad_in_all), tuple(sorted(found["period"])))
-    check_totals(given, totals)
+    nulls, wrong, weights, rows_in_all = (int(found[name].sum()) for name in ("nulls", "wrong", "weights", "rows"))
+    faults = Faults(nulls, wrong, weights, int(unknown @ found["rows"]))
+    totals = checked_totals(given, faults, rows_in_all, found["good"].sum(), found["bad"].sum(), found["period"])
     return SparkTraining(given, totals, rows)
 
 
@@ -72,70 +75,66 @@ class SparkTraining:
     totals: Totals
     rows: DataFrame
 
-    def candidates(self, min_share: float) -> tuple[FeatureBins, ...]:
-        """Quantiles of a sample, and levels: a scan for each, with one shuffle of the levels of texts."""
-        edges, levels = self._edges(), self._levels(min_share)
-        empties = [empty_bins(self.source, i) for i in range(len(self.source.features))]
-        return tuple(
-            replace(empty, edges=edges[i])
-            if i in edges
-            else level_bins(empty, levels.get(i, []), min_share, self.totals.rows)
-            for i, empty in enumerate(empties)
-        )
+    def pre_bins(self, min_share: float, edit: Edit) -> list[Counted]:
+        """Edges from the first rows and one scan that counts all features.
 
-    def _edges(self) -> dict[int, tuple[float, ...]]:
-        numbers = self._of_kind("number")
-        if not numbers:
-            return {}
-        wanted = min(SAMPLE_ROWS, SAMPLE_CELLS // len(numbers))
-        rows = self.rows
-        if wanted < self.totals.rows:
-            # Sampled before anything is made of them: the other rows are only read.
-            some = self.source.data.sample(wanted / self.totals.rows, seed=SAMPLE_SEED)
-            rows = replace(self.source, data=some).rows()
-        sample = rows.select(*[f"f{i}" for i in numbers]).toPandas()
-        return {i: number_edges(self._ordinary(i, sample[f"f{i}"]), most_edges(self.totals)) for i in numbers}
+        Where the first rows turn out to be unlike the others (data sorted by the feature, say), edges come from a
+        random sample in a second scan of those features alone; so do the common levels of texts that have over
+        1,000. Those are counted again.
+        """
+        heads = self._first()
+        first = self._edges(heads)
+        parts = {i: edit(first[i]) if i in first else None for i in range(len(self.source.features))}
+        found = self._count(parts)
+        unlike = [i for i in first if parts[i] is first[i] and is_unlike(heads[i], first[i], _only(found[i]))]
+        many = [i for i, cells in found.items() if cells is None]
+        second = self._edges(self._sample(unlike)) | self._common(many, min_share)
+        again = {i: edit(part) for i, part in second.items()}
+        found |= self._count(again)
+        return [self._counted(i, again.get(i, part), found[i], min_share, edit) for i, part in parts.items()]
 
-    def _ordinary(self, i: int, values: pd.Series) -> Floats:
-        return values[values.notna() & ~values.isin(self.source.specials[i])].to_numpy(np.float64)
+    def _edges(self, values: Mapping[int, Floats]) -> dict[int, FeatureBins]:
+        return {i: number_bins(self.source, i, of, most_edges(self.totals)) for i, of in values.items()}
 
-    def _levels(self, min_share: float) -> dict[int, list[tuple[str, float]]]:
-        texts = self._of_kind("text")
+    def _first(self) -> dict[int, Floats]:
+        """Values of each number in the first rows; the others are not even decoded."""
+        numbers = [i for i, kind in enumerate(self.source.kinds) if kind == "number"]
+        # One task that stops, not one for each partition.
+        pieces = _packed(self.rows.coalesce(1), numbers).take(FIRST_PIECES) if numbers else []
+        return _unpacked_columns(pieces, numbers)
+
+    def _sample(self, numbers: Sequence[int]) -> dict[int, Floats]:
+        """Values of each of ``numbers`` in a random sample."""
+        # Sampled before anything is made of them: the other rows are only read.
+        share = min(1.0, _sample_rows(numbers) / self.totals.rows)
+        some = replace(self.source, data=self.source.data.sample(share, seed=SAMPLE_SEED))
+        return _unpacked_columns(_packed(some.rows(), numbers).collect() if numbers else [], numbers)
+
+    def _common(self, texts: Sequence[int], min_share: float) -> dict[int, FeatureBins]:
+        """Groups of the levels of texts that have too many for a table: one shuffle of them."""
         if not texts:
             return {}
         cells = self.rows.select("weight", *[f"f{i}" for i in texts]).mapInArrow(
             _level_weights(texts), "i int, level string, weight double"
         )
-        shares = cells.groupBy("i", "level").agg((F.sum("weight") / self.totals.weight).alias("share"))
+        summed = cells.groupBy("i", "level").agg(F.sum("weight").alias("weight"))
         # One more than can be common, so that a feature with rare levels is seen to have them.
-        rank = F.row_number().over(Window.partitionBy("i").orderBy(F.desc("share"), "level"))
-        found = shares.withColumn("rank", rank).where(F.col("rank") <= MOST_LEVELS + 1).toPandas()
-        found = found.sort_values(["i", "rank"])
-        return {
-            i: [(level, share) for _, level, share in part if level not in self.source.specials[i]]
-            for i, part in groupby(found[["i", "level", "share"]].itertuples(index=False), key=lambda row: row.i)
-        }
+        rank = F.row_number().over(Window.partitionBy("i").orderBy(F.desc("weight"), "level"))
+        most = summed.withColumn("rank", rank).where(F.col("rank") <= MOST_LEVELS + 1).toPandas()
+        weights = {i: dict(zip(part["level"], part["weight"], strict=True)) for i, part in most.groupby("i")}
+        return {i: level_bins(self.source, i, weights.get(i, {}), min_share, self.totals) for i in texts}
 
-    def _of_kind(self, kind: str) -> list[int]:
-        return [i for i, found in enumerate(self.source.kinds) if found == kind]
+    def _count(self, parts: Mapping[int, FeatureBins | None]) -> Found:
+        weighted, periods = self.source.weight is not None, pd.Index(self.totals.periods)
+        return count_features(self.rows, parts, periods, weighted) if parts else {}
 
-    def counts(self, bins: Sequence[FeatureBins]) -> list[Floats]:
-        """One scan; each task adds up its batches, and one shuffle adds up the tasks."""
-        parts, periods = tuple(bins), pd.Index(self.totals.periods)
-        columns = [f"f{self.source.place(part.feature)}" for part in parts]
-        weighted = self.source.weight is not None
-
-        def count(batches: Batches) -> Batches:
-            total: Floats | None = None
-            for batch in batches:
-                rows = _outcomes(batch, periods, weighted)
-                pairs = zip(parts, columns, strict=True)
-                flat = np.concatenate([_counted(part, batch.column(name), rows) for part, name in pairs])
-                total = flat if total is None else total + flat
-            yield from _places(total)
-
-        needed = self.rows.select("bad", "weight", "period", *columns)
-        return split_counts(_added(needed.mapInArrow(count, PLACES)), parts, len(periods))
+    def _counted(self, i: int, part: FeatureBins | None, cells: Cells | None, min_share: float, edit: Edit) -> Counted:
+        periods = len(self.totals.periods)
+        if part is None:
+            weights = {level: float(counts.sum()) for level, counts in (cells or {}).items()}
+            part = edit(level_bins(self.source, i, weights, min_share, self.totals))
+            return Counted(part, level_counts(part, cells or {}, periods))
+        return Counted(part, _only(cells).reshape(periods, part.size, 2))
 
     def coded(self, bins: Sequence[FeatureBins]) -> SparkCoded:
         """Codes in one compact column, persisted: every later pass reads only that."""
@@ -190,21 +189,45 @@ class SparkCoded:
         self.rows.unpersist()
 
 
-def _counted(part: FeatureBins, column: pa.Array, rows: Outcomes) -> Floats:
-    """Weights by (period, code, good or bad), flat."""
-    if part.kind == "text" or rows.weight is not None or rows.periods > 1:
-        return count_codes(column_codes(part, column), part.size, rows)
-    values, bad = column.to_numpy(zero_copy_only=False), rows.bad == 1
-    return np.stack([count_numbers(part, values[side]) for side in (~bad, bad)], axis=1).ravel()
+def is_unlike(head: Floats, bins: FeatureBins, counts: Floats) -> bool:
+    """Whether a bin made from ``head`` holds far more of all ordinary rows than of ``head``.
+
+    ``counts`` are by (period, code, good or bad), flat. A value of many rows makes a large bin in both.
+    """
+    first = count_numbers(bins, head)[: bins.ordinary]
+    whole = counts.reshape(-1, bins.size, 2).sum(axis=(0, 2))[: bins.ordinary]
+    of_first, of_whole = (found / max(found.sum(), 1e-9) for found in (first, whole))
+    return bool((of_whole > UNLIKE_TIMES * of_first + UNLIKE_SHARE).any())
 
 
-def column_codes(part: FeatureBins, column: pa.Array) -> Codes:
-    """Codes of an Arrow column of doubles or strings; of a text each distinct level is looked up once."""
-    if part.kind == "number":
-        return part.codes(column.to_numpy(zero_copy_only=False))
-    encoded = column.dictionary_encode()
-    levels = [*encoded.dictionary.to_pylist(), None]
-    return part.codes(np.array(levels, dtype=object))[encoded.indices.fill_null(len(levels) - 1).to_numpy()]
+def _only(cells: Cells | None) -> Floats:
+    """The counts of a feature that was counted by its bins."""
+    assert cells is not None
+    return cells[None]
+
+
+def _sample_rows(numbers: Sequence[int]) -> int:
+    return min(SAMPLE_ROWS, SAMPLE_CELLS // max(len(numbers), 1))
+
+
+def _packed(rows: DataFrame, numbers: Sequence[int]) -> DataFrame:
+    """Pieces of some rows, each a matrix (number, row) of doubles, NaN for missing."""
+
+    def pack(batches: Batches) -> Batches:
+        for batch in batches:
+            for first in range(0, batch.num_rows, PIECE):
+                piece = batch.slice(first, PIECE)
+                matrix = np.stack([column.to_numpy(zero_copy_only=False) for column in piece.columns])
+                yield pa.RecordBatch.from_arrays([pa.array([matrix.tobytes()], pa.binary())], names=["matrix"])
+
+    return rows.select(*[f"f{i}" for i in numbers]).mapInArrow(pack, "matrix binary")
+
+
+def _unpacked_columns(pieces: Sequence[Row], numbers: Sequence[int]) -> dict[int, Floats]:
+    if not pieces:
+        return {i: np.empty(0) for i in numbers}
+    matrices = [np.frombuffer(piece["matrix"]).reshape(len(numbers), -1) for piece in pieces]
+    return dict(zip(numbers, np.concatenate(matrices, axis=1), strict=True))
 
 
 def _level_weights(texts: Sequence[int]) -> Callable[[Batches], Batches]:
@@ -220,15 +243,6 @@ def _level_weights(texts: Sequence[int]) -> Callable[[Batches], Batches]:
                 yield from pa.table(columns, names=["i", "level", "weight"]).to_batches()
 
     return weigh
-
-
-def _outcomes(batch: pa.RecordBatch, periods: pd.Index, weighted: bool) -> Outcomes:
-    period = np.zeros(batch.num_rows, np.int64)
-    if len(periods) > 1:
-        encoded = batch.column("period").dictionary_encode()
-        period = periods.get_indexer(encoded.dictionary.to_pylist()).astype(np.int64)[encoded.indices.to_numpy()]
-    bad = batch.column("bad").to_numpy().astype(np.int64)
-    return Outcomes(bad, batch.column("weight").to_numpy() if weighted else None, period, len(periods))
 
 
 def _places(total: Floats | None) -> Batches:

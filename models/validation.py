@@ -16,7 +16,9 @@ from scipy import stats
 from strata.models.binning import bin_rows
 from strata.models.binning_rows import Source, column, quoted, require_column
 from strata.models.counts import Training
-from strata.models.evaluation import Interval, ScoreTable, auc, ks, score_table
+from strata.models.evaluation import auc, ks
+from strata.models.intervals import Interval
+from strata.models.score_table import ScoreTable, score_table
 from strata.models.scorecard import Scorecard, ScorecardSpec, fit_binned
 from strata.models.training import LOCAL_ROWS, training
 from strata.models.training_local import local_training
@@ -45,7 +47,7 @@ class CrossValidation:
         The naive t interval is too narrow because training sets overlap; the variance is therefore
         multiplied by 1/J + test/train rows instead of 1/J (J folds in all).
         """
-        return _corrected_t(self.folds[measure], self.folds, level)[0]
+        return fold_interval(self.folds, measure, level=level)
 
     def pooled(self) -> ScoreTable:
         """All out-of-fold predictions of all repeats as one table, for curves and calibration."""
@@ -69,14 +71,25 @@ def paired_difference(
     Raises ``ValueError`` when the two were not validated on the same folds (same rows, group, folds, repeats,
     seed).
     """
+    return fold_difference(champion.folds, challenger.folds, measure, level=level)
+
+
+def fold_difference(
+    champion: pd.DataFrame, challenger: pd.DataFrame, measure: str = "auc", *, level: float = 0.95
+) -> PairedDifference:
+    """``paired_difference`` of two frames like ``CrossValidation.folds``, when the predictions are not at hand."""
     if measure not in MEASURES:
         raise ValueError(f"measure: {measure!r} is none of {', '.join(MEASURES)}")
     same = ["repeat", "fold", "train_rows", "test_rows", "train_bads", "test_bads"]
-    a, b = champion.folds, challenger.folds
-    if len(a) != len(b) or not (a[same].to_numpy() == b[same].to_numpy()).all():
+    if len(champion) != len(challenger) or not (champion[same].to_numpy() == challenger[same].to_numpy()).all():
         raise ValueError("champion, challenger: the folds differ; use the same rows, group, folds, repeats and seed")
-    interval, p_value = _corrected_t(b[measure] - a[measure], a, level)
-    return PairedDifference(measure, interval, p_value, len(a))
+    interval, p_value = _corrected_t(challenger[measure] - champion[measure], champion, level)
+    return PairedDifference(measure, interval, p_value, len(champion))
+
+
+def fold_interval(folds: pd.DataFrame, measure: str = "auc", *, level: float = 0.95) -> Interval:
+    """``CrossValidation.interval`` of a frame like its ``folds``."""
+    return _corrected_t(folds[measure], folds, level)[0]
 
 
 def _corrected_t(values: pd.Series, folds: pd.DataFrame, level: float) -> tuple[Interval, float]:

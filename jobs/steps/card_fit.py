@@ -100,6 +100,7 @@ def _spec(table: CardTable) -> ScorecardSpec:
         stability=options.stability,
         forced=options.forced,
         forbidden=options.forbidden,
+        selection=options.selection,
         reasons=REASONS,
     )
 

@@ -7,6 +7,8 @@ from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
 
+from strata.models.selection_rules import SELECTIONS
+
 
 @dataclass(frozen=True)
 class CardOptions:
@@ -32,6 +34,7 @@ class CardOptions:
     max_bins: int
     min_share: float
     stability: float
+    selection: str
     profit: float | None
     loss: float | None
     model: str | None
@@ -76,6 +79,9 @@ def add_options(arguments: argparse.ArgumentParser) -> None:
     )
     by_hand.add_argument(
         "--stability", type=float, default=0.0, metavar="S", help="0 to 1: weight of keeping signs over time"
+    )
+    by_hand.add_argument(
+        "--selection", choices=SELECTIONS, default=SELECTIONS[0], help="how features are chosen (default %(default)s)"
     )
     answer = arguments.add_argument_group("the answer")
     answer.add_argument("--output", type=Path, required=True, metavar="DIR", help="where everything is written")

@@ -143,7 +143,7 @@ def run() -> None:
     for dataset in datasets(spark):
         rows = dataset.write(spark)
         found[dataset.name] = {name: _kept(dataset, rows, name, entry) for name, entry in competitors(dataset).items()}
-    text = truth_table(spark, found)
+    text = truth_table(found)
     (RESULTS / "scorecard_truth.md").write_text(text)
     print(text)
     spark.stop()

@@ -5,10 +5,9 @@ from __future__ import annotations
 import statistics
 
 import pandas as pd
-from pyspark.sql import SparkSession
 
-from strata.models.evaluation import Interval
-from strata.models.validation import CrossValidation, paired_difference
+from strata.models.intervals import Interval
+from strata.models.validation import fold_difference, fold_interval
 from tests.bench.kept import Measurement, table
 
 BASE = "optbinning"
@@ -31,44 +30,37 @@ Seconds are of one fit and its predictions (ours: mean over a whole cross-valida
 """
 
 
-def truth_table(spark: SparkSession, found: dict[str, dict[str, Measurement]]) -> str:
+def truth_table(found: dict[str, dict[str, Measurement]]) -> str:
     """A section a data set, a row a competitor, and what the goal says."""
-    nothing = spark.createDataFrame([], "bad int, probability double")
     parts = [PREFACE]
     for name, measured in found.items():
-        validations = {
-            entry: CrossValidation(nothing, pd.DataFrame(one["folds"]))
-            for entry, one in measured.items()
-            if one["folds"]
-        }
-        rows = [_row(entry, one, validations) for entry, one in measured.items()]
-        first = pd.DataFrame(measured["strata"]["folds"]).query("repeat == 0")
+        folds = {entry: pd.DataFrame(one["folds"]) for entry, one in measured.items() if one["folds"]}
+        rows = [_row(entry, one, folds) for entry, one in measured.items()]
+        first = folds["strata"].query("repeat == 0")
         parts.append(f"\n## {name}: {first['test_rows'].sum():,} rows, {first['test_bads'].sum():,} bads\n\n")
         parts.append(table(["competitor", "AUC", "Gini", "KS", "Δ AUC", "p", "folds", "s"], rows))
     return "".join(parts)
 
 
-def _row(entry: str, one: Measurement, validations: dict[str, CrossValidation]) -> list[str]:
-    if entry not in validations:
+def _row(entry: str, one: Measurement, folds: dict[str, pd.DataFrame]) -> list[str]:
+    if entry not in folds:
         return [entry, one["status"], *[""] * 6]
-    validation = validations[entry]
-    area = validation.interval("auc")
+    area = fold_interval(folds[entry], "auc")
     doubled = Interval(2 * area.value - 1, 2 * area.low - 1, 2 * area.high - 1, area.method)
-    shown = [_shown(area), _shown(doubled), _shown(validation.interval("ks"))]
+    shown = [_shown(area), _shown(doubled), _shown(fold_interval(folds[entry], "ks"))]
     note = "" if one["status"] == "done" else f" ({one['status']})"
     return [
         entry + note,
         *shown,
-        *(("", "") if entry == BASE or BASE not in validations else _difference(validations[BASE], validation)),
-        str(len(validation.folds)),
+        *(("", "") if entry == BASE or BASE not in folds else _difference(folds[BASE], folds[entry])),
+        str(len(folds[entry])),
         f"{statistics.median(one['fit_seconds']):.2f}",
     ]
 
 
-def _difference(base: CrossValidation, other: CrossValidation) -> tuple[str, str]:
-    repeats = min(v.folds["repeat"].max() for v in (base, other))
-    left, right = (CrossValidation(v.predictions, v.folds[v.folds["repeat"] <= repeats]) for v in (base, other))
-    found = paired_difference(left, right)
+def _difference(base: pd.DataFrame, other: pd.DataFrame) -> tuple[str, str]:
+    repeats = min(folds["repeat"].max() for folds in (base, other))
+    found = fold_difference(*(folds[folds["repeat"] <= repeats] for folds in (base, other)))
     low, high = found.interval.low, found.interval.high
     return f"{found.interval.value:+.4f} ({low:+.4f} to {high:+.4f})", f"{found.p_value:.3f}"
 

@@ -13,6 +13,7 @@ import numpy as np
 import pandas as pd
 import pytest
 from deltalake import DeltaTable
+from sklearn.metrics import roc_auc_score
 
 from strata.conf.settings import load_settings
 from strata.jobs import promote, scorecard
@@ -120,6 +121,64 @@ def test_the_page_says_what_a_committee_asks(german):
     ]:
         assert f"<h2>{title}</h2>" in page
     assert "the given profit and loss" in page and "<script" not in page and 'src="http' not in page
+
+
+def customers(n=600):
+    """Cases of customers (one to three each) with a weight, of an unequally risky group that no model may see."""
+    rng = np.random.default_rng(8)
+    customer = np.repeat(np.arange(n), rng.integers(1, 4, n))
+    group = np.array(["f", "m"])[rng.integers(0, 2, n)][customer]
+    income, late = rng.lognormal(8, 0.5, len(customer)).round(2), rng.poisson(0.8, len(customer))
+    risk = 1 / (1 + np.exp(1.9 + 1.2 * np.log(income / 3000) - 0.8 * late - 0.7 * (group == "m")))
+    bad = (rng.random(len(customer)) < risk).astype(int)
+    noise = {f"noise_{i}": rng.normal(size=len(customer)).round(3) for i in range(3)}
+    weight = rng.choice([0.5, 1.0, 4.0], len(customer))
+    return pd.DataFrame({"customer": customer, "gender": group, "income": income, "late": late, **noise, "bad": bad,
+                         "sampled": weight})  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def weighted(card, tmp_path_factory):
+    """One run with weights, groups, a protected attribute and the lasso: its folder and its scored rows."""
+    root = tmp_path_factory.mktemp("weighted")
+    customers().to_csv(root / "cases.csv", index=False)
+    arguments = ["--input", root / "cases.csv", "--target", "bad", "--weight", "sampled", "--group", "customer"]
+    kept = ["--protected", "gender", "--selection", "lasso", "--forced", "income"]
+    assert card(*arguments, *kept, "--output", root / "out") == 0
+    return root / "out", DeltaTable(str(root / "out" / "scored")).to_pandas()
+
+
+def test_weights_groups_and_protected_columns_hold_together(weighted):
+    out, scored = weighted
+    metrics = json.loads((out / "metrics.json").read_text())
+    assert scored.groupby("customer")["split"].nunique().max() == 1
+    for split, rows in scored.groupby("split"):
+        weight, bad = rows["sampled"], rows["bad"]
+        assert metrics[split]["n"] == pytest.approx(weight.sum())
+        assert metrics[split]["bad_rate"] == pytest.approx(np.average(bad, weights=weight))
+        for risk, told in (("probability", metrics), ("challenger_probability", metrics["challenger"])):
+            area = roc_auc_score(bad, rows[risk], sample_weight=weight)
+            assert told[split]["auc"] == pytest.approx(area, abs=1e-9)
+    train = scored[scored["split"] == "train"]
+    bins = pd.read_csv(out / "binning.csv")
+    assert set(bins["feature"]) == {"income", "late", "noise_0", "noise_1", "noise_2"}
+    assert bins.groupby("feature")["count"].sum().tolist() == pytest.approx([train["sampled"].sum()] * 5)
+    learnt = json.loads((out / "challenger.json").read_text())
+    assert "gender" not in json.dumps(learnt) and "customer" not in json.dumps(learnt)
+    selection = pd.read_csv(out / "selection.csv").set_index("feature")
+    assert selection.loc[["income", "late"], "stage"].tolist() == ["kept", "kept"]
+
+
+def test_the_page_compares_the_protected_groups_person_by_person(weighted):
+    out, scored = weighted
+    test = scored[scored["split"] == "test"].sort_values("probability")
+    section = (out / "report.html").read_text().split("<h2>Fairness</h2>")[1]
+    rows = [re.findall(r"<td[^>]*>(.*?)</td>", row) for row in re.findall(r"<tr>(.*?)</tr>", section, re.DOTALL)]
+    told = {cells[1]: int(cells[2]) for cells in rows if cells and cells[0] == "gender"}
+    shares = (test.groupby("probability")["sampled"].sum().cumsum() / test["sampled"].sum()).reset_index()
+    limit = shares["probability"][int((shares["sampled"] <= 0.7).sum())]
+    expected = test.assign(approved=test["probability"] <= limit).groupby("gender")["approved"].agg(["size", "mean"])
+    assert told == expected["size"].to_dict() and expected["mean"]["f"] > expected["mean"]["m"]
 
 
 def ugly_rows(n=1200):

@@ -8,7 +8,7 @@ from scipy.stats import ks_2samp
 from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import brier_score_loss, roc_auc_score, roc_curve
 
-from strata.models import evaluation
+from strata.models import score_table as score_tables
 from strata.models.evaluation import (
     ScoreTable,
     auc,
@@ -88,7 +88,7 @@ def test_a_spark_table_equals_the_arrays_exactly_and_on_the_grid(spark, monkeypa
     data = spark.createDataFrame([(int(a), float(b)) for a, b in zip(y, p)], "bad int, probability double")
     exact = score_table(data, target="bad")
     assert exact.exact and measures(exact) == pytest.approx(measures(ScoreTable.of(y, p)))
-    monkeypatch.setattr(evaluation, "MOST_SCORES", 300)
+    monkeypatch.setattr(score_tables, "MOST_SCORES", 300)
     joined = score_table(data, target="bad")
     assert not joined.exact and len(joined.risk) <= 301
     assert measures(joined) == pytest.approx(measures(exact), abs=0.005)
