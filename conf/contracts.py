@@ -41,6 +41,8 @@ class Column(Frozen):
     nullable: bool = False
     unit: str | None = None
     personal: Personal = Personal.NONE
+    # A protected attribute: for fairness reports, never what a model learns from.
+    protected: bool = False
 
 
 class Check(Frozen):
@@ -54,8 +56,8 @@ class Table(Frozen):
     """The contract of one Delta table.
 
     ``snapshot_by`` names the column whose values are replaced slice by slice (``replaceWhere``);
-    without it the table is replaced whole. ``published`` tables are read by other systems: change
-    data feed is on, and nothing that a plain Delta reader can't follow.
+    without it the table is replaced whole. ``published`` tables are read by other systems. Change data
+    feed is on for them and for what features are made of, and nothing that a plain Delta reader can't follow.
     """
 
     name: str
@@ -89,6 +91,11 @@ class Table(Frozen):
         return self.layer is Layer.GOLD
 
     @property
+    def has_change_feed(self) -> bool:
+        """Whether its changes can be read: by other systems, or to mend the features that they touch."""
+        return self.published or self.layer is Layer.SILVER
+
+    @property
     def location(self) -> str:
         """Folder below the lake's root."""
         return f"{self.layer}/{self.name}"
@@ -105,12 +112,12 @@ class Table(Frozen):
 
     @property
     def properties(self) -> dict[str, str]:
-        """Delta properties: readable by any Delta reader, a change feed where it is published."""
+        """Delta properties: readable by any Delta reader, a change feed where changes are read."""
         return {
             "delta.enableDeletionVectors": "false",
             "delta.columnMapping.mode": "none",
             "delta.enableRowTracking": "false",
-            "delta.enableChangeDataFeed": str(self.published).lower(),
+            "delta.enableChangeDataFeed": str(self.has_change_feed).lower(),
             "delta.appendOnly": str(self.append_only).lower(),
             "strata.owner": self.owner,
         }

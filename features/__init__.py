@@ -2,30 +2,49 @@
 
 from strata.features.asof import point_in_time_join
 from strata.features.compute import compute
+from strata.features.consent import ConsentPolicy, PurposeRule, consented
 from strata.features.definitions import Entity, Feature, FeatureView, derived, state, windowed
 from strata.features.inputs import FeatureError, FeatureTypeError, unusable_rows
+from strata.features.labels import LabelSpec, label, maturity
 from strata.features.leakage import LeakageReport, TableClock, leakage_check
+from strata.features.manifest import Manifest
+from strata.features.materialize import Build, Slice
+from strata.features.permissions import Consents
+from strata.features.proxies import proxy_report
+from strata.features.publishing import Published, SlicePort, TablePort
 from strata.features.statistics import feature_statistics, population_stability
-from strata.features.store import FeatureStore, Manifest, TablePort
+from strata.features.store import FeatureStore
 from strata.features.windows import windowed_aggregates
 
 __all__ = [
+    "Build",
+    "ConsentPolicy",
+    "Consents",
     "Entity",
     "Feature",
     "FeatureError",
     "FeatureStore",
     "FeatureTypeError",
     "FeatureView",
+    "LabelSpec",
     "LeakageReport",
     "Manifest",
+    "Published",
+    "PurposeRule",
+    "Slice",
+    "SlicePort",
     "TableClock",
     "TablePort",
     "compute",
+    "consented",
     "derived",
     "feature_statistics",
+    "label",
     "leakage_check",
+    "maturity",
     "point_in_time_join",
     "population_stability",
+    "proxy_report",
     "state",
     "unusable_rows",
     "windowed",

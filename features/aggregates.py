@@ -14,7 +14,7 @@ from pyspark.sql import Column
 from pyspark.sql import functions as F
 from pyspark.sql.types import DataType, DecimalType, DoubleType, FloatType, IntegralType, NumericType
 
-from strata.features.inputs import FeatureError, FeatureTypeError, days_before, orderable
+from strata.features.inputs import FeatureError, FeatureTypeError, orderable, window_start
 
 AGGREGATES = ("sum", "count", "mean", "max", "min", "distinct", "last", "std")
 ZERO_WHEN_EMPTY = ("sum", "count", "distinct")
@@ -24,15 +24,6 @@ _LOW_BITS = 32
 # Decimals of at most these digits and this scale travel as whole numbers of their smallest unit, which is
 # several times faster; larger ones could not be turned back within the 38 digits that Spark has.
 _WHOLE_DIGITS, _WHOLE_SCALE = 18, 4
-
-
-def window_start(at: Column, days: int, is_day: bool) -> Column:
-    """Where a window of ``days`` before ``at`` begins: for a day the midnight of an earlier one.
-
-    Days and times are told apart because some zones skip a midnight when daylight saving begins: that
-    day begins at one o'clock, but a window of days that ends with it doesn't.
-    """
-    return F.date_sub(at.cast("date"), days).cast("timestamp") if is_day else days_before(at, days)
 
 
 @dataclass(frozen=True)
@@ -108,7 +99,7 @@ class Measured:
     @property
     def parts(self) -> tuple[str, ...]:
         """The parts that its aggregates need for each window; ``last`` is one for all windows."""
-        needed = set()
+        needed: set[str] = set()
         for agg in self.aggs:
             needed.update(_PARTS_OF.get(agg, (agg,)))
         if "sum" in needed and self.scale is not None:

@@ -9,6 +9,7 @@ from functools import reduce
 
 from pyspark.sql import Column, DataFrame, Window
 from pyspark.sql import functions as F
+from pyspark.sql.types import DateType
 
 from strata.features.inputs import (
     FeatureError,
@@ -24,6 +25,7 @@ from strata.features.inputs import (
     key_column,
     key_list,
     quoted,
+    window_start,
 )
 
 # Names inside the stacked rows; the spine's and states' own columns travel inside structs, so nothing can clash.
@@ -39,6 +41,8 @@ class _Clock:
     known_ts: str | None
     sequence: str | None
     tolerance: timedelta | None
+    # Whether the spine asks about days and not about times.
+    is_day: bool
 
 
 def point_in_time_join(
@@ -71,8 +75,11 @@ def point_in_time_join(
     by time, one running maximum a table; the number of tables adds no shuffle.
     Raises ``FeatureError`` or ``FeatureTypeError`` naming the argument and column.
     """
-    keys, clock = key_list(key), _Clock(valid_from, valid_to, known_ts, sequence, tolerance)
-    _check(spine, states, keys, at, clock)
+    check_frame("spine", spine)
+    check_instant("at", spine, "spine", at)
+    is_day = isinstance(spine.schema[at].dataType, DateType)
+    keys, clock = key_list(key), _Clock(valid_from, valid_to, known_ts, sequence, tolerance, is_day)
+    _check(spine, states, keys, clock)
     added = [f"{name}__{column}" for name, state in states.items() for column in state.columns]
     check_new_names(spine, added)
     stacked = _stacked_spine(spine, keys, at)
@@ -94,9 +101,7 @@ def point_in_time_join(
     )
 
 
-def _check(spine: DataFrame, states: Mapping[str, DataFrame], keys: list[str], at: str, clock: _Clock) -> None:
-    check_frame("spine", spine)
-    check_instant("at", spine, "spine", at)
+def _check(spine: DataFrame, states: Mapping[str, DataFrame], keys: list[str], clock: _Clock) -> None:
     if not isinstance(states, Mapping):
         raise FeatureTypeError(f"states: a dict of name and DataFrame is expected, not {type(states).__name__}")
     if not states:
@@ -163,7 +168,7 @@ def _unpacked(name: str, state: DataFrame, number: int, keys: list[str], clock: 
         ends = held.getField("valid_to")
         conditions.append(ends.isNull() | (ends > at))
     if clock.tolerance is not None:
-        conditions.append(_plus(held.getField("valid_from"), clock.tolerance) >= at)
+        conditions.append(held.getField("valid_from") >= _oldest(at, clock.tolerance, clock.is_day))
     holds = reduce(lambda left, right: left & right, conditions)
     columns = []
     for i, column in enumerate(state.columns):
@@ -173,9 +178,9 @@ def _unpacked(name: str, state: DataFrame, number: int, keys: list[str], clock: 
     return columns
 
 
-def _plus(moment: Column, length: timedelta) -> Column:
-    seconds = F.lit(length.seconds + length.microseconds / 1_000_000).cast("decimal(18,6)")
-    return moment + F.make_interval(days=F.lit(length.days), secs=seconds)
+def _oldest(at: Column, tolerance: timedelta, is_day: bool) -> Column:
+    seconds = F.lit(tolerance.seconds + tolerance.microseconds / 1_000_000).cast("decimal(18,6)")
+    return window_start(at, tolerance.days, is_day) - F.make_interval(secs=seconds)
 
 
 def _keys(frame: DataFrame, keys: list[str]) -> list[Column]:

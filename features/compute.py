@@ -37,7 +37,7 @@ class Pass:
         """Exchanges of its plan before Spark turns small ones into broadcasts (see ``windowed_aggregates``)."""
         if not self.is_windowed:
             return 1
-        return 6 if self.view.event_id else 5
+        return 5 if self.view.event_id else 4
 
     def __str__(self) -> str:
         """One line: table, clocks, number of features, scans and shuffles."""
@@ -66,11 +66,13 @@ def compute_features(
     sources: Mapping[str, DataFrame],
     *,
     at: str = "at",
+    tiled: bool = False,
 ) -> DataFrame:
     """Compute ``features`` of any of ``views``: the spine's rows and columns, then the features in order.
 
     ``sources`` has each view's table by name. Views with the same table, clocks, entity and prepare
     function share one pass; a pass more scans the spine again, but nothing is computed twice.
+    ``tiled`` is for a spine of days, many for each entity (see ``aggregate_windows``).
     """
     check_frame("spine", spine)
     check_instant("at", spine, "spine", at)
@@ -78,7 +80,7 @@ def compute_features(
     rows = spine
     for step in passes:
         source = _prepared(step.view, sources)
-        rows = _windows(step, rows, spine, source, at) if step.is_windowed else _states(step, rows, source, at)
+        rows = _windows(step, rows, spine, source, at, tiled) if step.is_windowed else _states(step, rows, source, at)
     rows = _derive(rows, later, at)
     return rows.select(*(quoted(name) for name in spine.columns), *(quoted(f.name) for f in features))
 
@@ -94,12 +96,13 @@ def plan_passes(features: Sequence[Feature], views: Sequence[FeatureView]) -> tu
             if needed.kind == "derived":
                 later[needed.name] = needed
             else:
-                grouped.setdefault(_pass_key(view), (view, {}))[1][needed.name] = needed
+                grouped.setdefault(pass_key(view), (view, {}))[1][needed.name] = needed
     passes = [Pass(view, tuple(members.values())) for view, members in grouped.values()]
     return sorted(passes, key=lambda step: not step.is_windowed), list(later.values())
 
 
-def _pass_key(view: FeatureView) -> tuple[object, ...]:
+def pass_key(view: FeatureView) -> tuple[object, ...]:
+    """What views must share to be computed in one pass: table, entity, clocks and prepare function."""
     clocks = (view.event_ts, view.valid_from, view.known_ts, view.event_id, view.valid_to, view.sequence)
     return (view.source, view.entity.keys, view.prepare, *clocks)
 
@@ -119,7 +122,7 @@ def _with_measures(source: DataFrame, features: Sequence[Feature]) -> tuple[Data
     return source.select("*", *(F.expr(text).alias(name) for text, name in names.items())), names
 
 
-def _windows(step: Pass, rows: DataFrame, spine: DataFrame, source: DataFrame, at: str) -> DataFrame:
+def _windows(step: Pass, rows: DataFrame, spine: DataFrame, source: DataFrame, at: str, tiled: bool) -> DataFrame:
     view = step.view
     events, names = _with_measures(source, step.features)
     measures = [Measure(f.name, names[f.measure], f.agg or "", f.days or 0) for f in step.features]
@@ -133,6 +136,7 @@ def _windows(step: Pass, rows: DataFrame, spine: DataFrame, source: DataFrame, a
         event_id=view.event_id,
         measures=measures,
         onto=rows,
+        tiled=tiled,
     )
 
 

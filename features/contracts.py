@@ -5,12 +5,13 @@ from __future__ import annotations
 from strata.conf.contracts import Column, Layer, Table, col
 from strata.features.definitions import Feature, FeatureView
 
-KEY_TYPE = "bigint"
 MONEY, MONEY_SUM = "decimal(18,2)", "decimal(28,2)"
 
 
 def feature_type(feature: Feature) -> str:
-    """Counts are whole, money that is summed or picked stays decimal, everything else is a double."""
+    """As its definition says; else counts are whole, money summed or picked stays decimal, the rest is double."""
+    if feature.type:
+        return feature.type
     if feature.agg in ("count", "distinct"):
         return "bigint"
     if feature.unit == "amt" and feature.agg == "sum":
@@ -36,11 +37,15 @@ def feature_columns(view: FeatureView) -> tuple[Column, ...]:
 
 
 def feature_table(view: FeatureView) -> Table:
-    """``feature_<entity>_<view>``: the entity's keys and ``as_of_date``, then the view's features."""
-    keys = tuple(col(key, KEY_TYPE, f"the {view.entity.name}") for key in view.entity.keys)
+    """``feature_<entity>_<view>``: the entity's keys and ``as_of_date``, then the view's features.
+
+    From version 2 on the name ends in ``_v<version>``: a new version is built beside the old one.
+    """
+    version = "" if view.version == 1 else f"_v{view.version}"
+    keys = tuple(col(key, view.entity.key_type, f"the {view.entity.name}") for key in view.entity.keys)
     as_of = col("as_of_date", "date", "the bank day; only what was known by its first moment")
     return Table(
-        name=f"feature_{view.entity.name}_{view.name}",
+        name=f"feature_{view.entity.name}_{view.name}{version}",
         layer=Layer.FEATURES,
         grain=f"one row a {view.entity.name} and day",
         description=view.description,

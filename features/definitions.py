@@ -18,19 +18,25 @@ from strata.features.aggregates import AGGREGATES
 from strata.features.inputs import FeatureError
 
 _NAME = re.compile(r"[a-z][a-z0-9_]*")
-_WORD = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
+WORD = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 _RANK = {Personal.NONE: 0, Personal.QUASI: 1, Personal.DIRECT: 2}
 
 
 @dataclass(frozen=True)
 class Entity:
-    """Whom features describe: its key columns and the table, with clocks, that says who exists when."""
+    """Whom features describe: its key columns and the table, with clocks, that says who exists when.
+
+    An entity exists from the later of ``event_ts`` and ``known_ts`` to ``until`` (exclusive; null or no
+    column: for good). ``key_type`` is the Spark type of its keys in published tables.
+    """
 
     name: str
     keys: tuple[str, ...]
     source: str
     event_ts: str
     known_ts: str | None = None
+    until: str | None = None
+    key_type: str = "bigint"
 
 
 @dataclass(frozen=True)
@@ -47,6 +53,7 @@ class Windowed:
     intermediate: bool
     personal: Personal | None
     description: str
+    type: str | None
 
 
 @dataclass(frozen=True)
@@ -59,6 +66,7 @@ class StateValue:
     intermediate: bool
     personal: Personal | None
     description: str
+    type: str | None
 
 
 @dataclass(frozen=True)
@@ -70,6 +78,7 @@ class Derived:
     unit: str
     intermediate: bool
     description: str
+    type: str | None
 
 
 @dataclass(frozen=True)
@@ -92,6 +101,7 @@ class Feature:
     purposes: frozenset[str]
     intermediate: bool
     inputs: tuple[str, ...] = ()
+    type: str | None = None
 
 
 def windowed(
@@ -106,12 +116,14 @@ def windowed(
     intermediate: bool = False,
     personal: Personal | None = None,
     description: str = "",
+    type: str | None = None,  # noqa: A002
 ) -> Windowed:
     """Aggregate ``measure`` (a column, or SQL over columns) over the ``days`` before the spine's time.
 
     ``where`` is a SQL filter. ``by=("purpose", ("household", "pension"))`` makes one feature for each
     listed value. Names are ``<view>_<label>[_<value>]_<agg>_<d>d[_<unit>]``; counts get ``cnt``.
-    ``intermediate`` features can be used by derived ones and are not offered to models.
+    ``intermediate`` features can be used by derived ones and are not offered to models. ``type`` is the
+    Spark type in published tables, where it is not the usual one (see ``feature_type``).
     Raises ``FeatureError`` on an unknown aggregate, a bad window or a missing label.
     """
     label = label or measure
@@ -124,7 +136,9 @@ def windowed(
     listed = None if by is None else (by[0], tuple(by[1]))
     for value in listed[1] if listed else ():
         _check_name("by", value)
-    return Windowed(measure, tuple(aggs), tuple(days), label, unit, where, listed, intermediate, personal, description)
+    return Windowed(
+        measure, tuple(aggs), tuple(days), label, unit, where, listed, intermediate, personal, description, type
+    )
 
 
 def state(
@@ -135,23 +149,33 @@ def state(
     intermediate: bool = False,
     personal: Personal | None = None,
     description: str = "",
+    type: str | None = None,  # noqa: A002
 ) -> StateValue:
     """Take ``measure`` (a column, or SQL over columns) of the state row as of the spine's time.
 
-    The name is ``<view>_<label>[_<unit>]``. Raises ``FeatureError`` on a missing label.
+    The name is ``<view>_<label>[_<unit>]``. ``type`` is the Spark type in published tables, double without.
+    Raises ``FeatureError`` on a missing label.
     """
     label = label or measure
     _check_name("label", label)
-    return StateValue(measure, label, unit, intermediate, personal, description)
+    return StateValue(measure, label, unit, intermediate, personal, description, type)
 
 
-def derived(name: str, sql: str, *, unit: str = "", intermediate: bool = False, description: str = "") -> Derived:
+def derived(
+    name: str,
+    sql: str,
+    *,
+    unit: str = "",
+    intermediate: bool = False,
+    description: str = "",
+    type: str | None = None,  # noqa: A002
+) -> Derived:
     """Compute SQL over other features of the same view; ``:at`` stands for the spine's time.
 
     The name is ``<view>_<name>[_<unit>]``. Personal class and purposes are inherited from the inputs.
     """
     _check_name("name", name)
-    return Derived(name, sql, unit, intermediate, description)
+    return Derived(name, sql, unit, intermediate, description, type)
 
 
 @dataclass(frozen=True)
@@ -216,6 +240,8 @@ class FeatureView:
         parts["entity"] = [self.entity.name, *self.entity.keys]
         parts["prepare"] = None if self.prepare is None else _source_of(self.prepare, self.name)
         parts["features"] = [[f.name, f.kind, f.measure, f.agg, f.days] for f in self._compiled.values()]
+        if typed := {f.name: f.type for f in self._compiled.values() if f.type}:
+            parts["types"] = typed
         return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()[:16]
 
     def needed(self, names: Sequence[str]) -> list[Feature]:
@@ -276,11 +302,12 @@ class FeatureView:
             personal=item.personal or self.personal,
             purposes=frozenset(self.purposes),
             intermediate=item.intermediate,
+            type=item.type,
         )
 
     def _compile_derived(self, item: Derived) -> Feature:
         name = "_".join(part for part in (self.name, item.name, item.unit) if part)
-        words = dict.fromkeys(_WORD.findall(item.sql))
+        words = dict.fromkeys(WORD.findall(item.sql))
         inputs = tuple(word for word in words if word in self._compiled)
         if not inputs:
             raise FeatureError(f"view {self.name}: derived {name} uses no feature that stands before it")
@@ -298,6 +325,7 @@ class FeatureView:
             purposes=frozenset(self.purposes),
             intermediate=item.intermediate,
             inputs=inputs,
+            type=item.type,
         )
 
 

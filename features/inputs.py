@@ -48,6 +48,15 @@ def days_before(moment: Column, days: int) -> Column:
     return moment - F.make_interval(days=F.lit(days))
 
 
+def window_start(at: Column, days: int, is_day: bool) -> Column:
+    """Where a window of ``days`` before ``at`` begins: for a day the midnight of an earlier one.
+
+    Days and times are told apart because some zones skip a midnight when daylight saving begins: that
+    day begins at one o'clock, but a window of days that ends with it doesn't.
+    """
+    return F.date_sub(at.cast("date"), days).cast("timestamp") if is_day else days_before(at, days)
+
+
 def check_frame(argument: str, frame: Any) -> None:
     """Raise ``FeatureTypeError`` unless ``frame`` is a Spark DataFrame, ``FeatureError`` on repeated column names."""
     if not isinstance(frame, DataFrame):

@@ -1,80 +1,47 @@
-"""The feature store that people use: register views, find features, see the plan, build training sets and snapshots."""
+"""The feature store that people use: register views, find features, publish slices, build training sets, see drift."""
 
 from __future__ import annotations
 
-import json
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import date
 from fnmatch import fnmatchcase
-from typing import Protocol
+from functools import reduce
+from typing import Any
 
 from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
+from pyspark.sql.types import BooleanType, NumericType
 
-from strata.conf.contracts import Personal
+from strata.conf.tables import protected_columns
 from strata.features.compute import compute_features, plan_passes
-from strata.features.definitions import Entity, Feature, FeatureView
-from strata.features.inputs import (
-    FeatureError,
-    FeatureTypeError,
-    all_present,
-    check_column,
-    check_frame,
-    check_instant,
-    instant,
-    orderable,
-    quoted,
-)
-
-
-class TablePort(Protocol):
-    """Where the store gets its tables; whoever runs the store implements it."""
-
-    def read(self, name: str, version: int | None = None) -> DataFrame:
-        """The table, at ``version`` or as the run sees it."""
-
-    def version(self, name: str) -> int | None:
-        """The version that the run sees, ``None`` when there is no such table."""
-
-
-@dataclass(frozen=True)
-class Manifest:
-    """From what a training set was made, enough to make it again bit for bit.
-
-    ``views`` maps view to its version and definition hash, ``tables`` each source table to its
-    version; ``spine_rows`` and ``spine_hash`` identify the spine whatever the order of its rows.
-    """
-
-    features: tuple[str, ...]
-    purpose: str
-    at: str
-    label: str | None
-    views: Mapping[str, tuple[int, str]]
-    tables: Mapping[str, int | None]
-    timezone: str
-    spine_rows: int
-    spine_hash: str
-
-    def to_json(self) -> str:
-        """As JSON text."""
-        return json.dumps(asdict(self), sort_keys=True)
-
-    @classmethod
-    def from_json(cls, text: str) -> Manifest:
-        """Back from ``to_json``."""
-        values = json.loads(text)
-        values["features"] = tuple(values["features"])
-        values["views"] = {name: tuple(pair) for name, pair in values["views"].items()}
-        return cls(**values)
+from strata.features.contracts import feature_table
+from strata.features.definitions import Feature, FeatureView
+from strata.features.inputs import FeatureError, FeatureTypeError, check_column, check_frame, check_instant, quoted
+from strata.features.manifest import Manifest, fingerprint
+from strata.features.materialize import AS_OF, Build, cells
+from strata.features.permissions import Consents, check_consent, check_use
+from strata.features.publishing import Published, SlicePort, TablePort, builds, publish, with_slices
+from strata.features.statistics import feature_statistics, population_stability
 
 
 class FeatureStore:
-    """Registered views over a table port; every call returns DataFrames or plain values and writes nothing."""
+    """Registered views over a table port; ``materialize`` alone writes, and only through the port."""
 
-    def __init__(self, spark: SparkSession, tables: TablePort, *, views: Iterable[FeatureView] = ()) -> None:
-        """``spark`` is the session (its time zone is the bank's); ``tables`` gives tables and their versions."""
-        self._spark, self._tables = spark, tables
+    def __init__(
+        self,
+        spark: SparkSession,
+        tables: TablePort,
+        *,
+        views: Iterable[FeatureView] = (),
+        consents: Consents | None = None,
+        sensitive: Iterable[str] | None = None,
+    ) -> None:
+        """``spark`` is the session (its time zone is the bank's); ``tables`` gives tables and their versions.
+
+        ``sensitive`` are columns that no training set may be made of: those that the contracts protect, unless said.
+        """
+        self._spark, self._tables, self._consents = spark, tables, consents
+        self._sensitive = frozenset(protected_columns() if sensitive is None else sensitive)
         self._views: dict[str, FeatureView] = {}
         for view in views:
             self.register(view)
@@ -83,6 +50,24 @@ class FeatureStore:
     def views(self) -> tuple[FeatureView, ...]:
         """What has been registered, in order."""
         return tuple(self._views.values())
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """Every feature that is offered, in order."""
+        return tuple(feature.name for view in self.views for feature in view.features)
+
+    def view(self, name: str) -> FeatureView:
+        """The registered view called ``name``."""
+        return self._named(name)[0]
+
+    def published_days(self, views: str | Sequence[str] = "*") -> frozenset[date]:
+        """The bank days on which the slices of all these views stand. Reads the manifest alone."""
+        found = self._tables.slices() if isinstance(self._tables, SlicePort) else []
+        days = [
+            {one.day for one in found if (one.view, one.version) == (view.name, view.version)}
+            for view in self._named(views)
+        ]
+        return frozenset(set.intersection(*days)) if days else frozenset()
 
     def register(self, view: FeatureView) -> None:
         """Add a view. Registering the same one again does nothing.
@@ -102,7 +87,7 @@ class FeatureStore:
     def describe(self, features: str | Sequence[str] = "*") -> DataFrame:
         """One row a feature: name, view and its version, source, unit, meaning, owner, personal class, purposes."""
         rows = []
-        for feature in self._chosen(features):
+        for feature in self.chosen(features):
             view = self._views[feature.view]
             purposes = sorted(feature.purposes)
             rows.append(
@@ -117,7 +102,7 @@ class FeatureStore:
         """Names of features whose name, unit, description or view's description holds all ``words``."""
         wanted = words.lower().split()
         found = []
-        for feature in self._chosen("*"):
+        for feature in self.chosen("*"):
             about = f"{feature.name} {feature.unit} {feature.description} {self._views[feature.view].description}"
             if all(word in about.lower() for word in wanted):
                 found.append(feature.name)
@@ -125,11 +110,32 @@ class FeatureStore:
 
     def plan(self, features: str | Sequence[str] = "*") -> str:
         """What computing these features takes: one line a pass, with scans and shuffles, then the derived ones."""
-        chosen = self._chosen(features)
+        chosen = self.chosen(features)
         passes, later = plan_passes(chosen, self.views)
         lines = [f"{len(chosen)} features, {len(passes)} passes, {sum(p.shuffles for p in passes)} shuffles"]
         lines += [f"- {step}" for step in passes]
         return "\n".join(lines + ([f"- {len(later)} derived, no scan, no shuffle"] if later else []))
+
+    def plan_build(self, start: date, end: date, views: str | Sequence[str] = "*") -> list[Build]:
+        """What ``materialize`` with the same arguments would do, by the manifest of slices alone."""
+        return builds(self._slices(), self._named(views), start, end)
+
+    def materialize(
+        self,
+        views: str | Sequence[str],
+        start: date,
+        end: date,
+        *,
+        rebuild: bool = False,
+        say: Callable[[str], None] = lambda line: None,
+    ) -> list[Published]:
+        """Publish the slices of views (names or patterns) from ``start`` to ``end``, both included.
+
+        A slice is what ``snapshot`` answers for its day. Missing days are built, days whose sources have
+        changed are mended cell by cell (see ``publish``); ``rebuild`` builds all anew. ``say`` is told of
+        each step. Needs a table port that can write. Raises ``FeatureError`` as ``publish`` does.
+        """
+        return publish(self._slices(), self._named(views), start, end, rebuild=rebuild, say=say)
 
     def training_set(
         self,
@@ -140,18 +146,32 @@ class FeatureStore:
         purpose: str,
         at: str = "at",
         versions: Mapping[str, int | None] | None = None,
+        published: bool = False,
+        now: date | None = None,
     ) -> DataFrame:
         """Every spine row once: its columns, the features (names or patterns such as ``income_*``), the label last.
 
-        ``label`` names a column of the spine. ``versions`` pins source tables (else as the run sees
-        them). Raises ``FeatureError`` when a feature may not be used for ``purpose``, or is of a
-        personal-data class above quasi; the message names its view.
+        Features are exact as of ``at``; with ``published`` they are those of the slice of its day, as a
+        system that reads slices saw them: an equi-join on entity and day, one shuffle of the spine and one
+        of each view's slices, and null for an entity that has none. ``label`` names a column of the spine.
+        ``versions`` pins tables (else as the run sees them). ``now`` is the day on which consent is asked
+        for, needed where the store has consents and the purpose needs them.
+
+        Raises ``FeatureError``, naming view or column, when a feature may not be used for ``purpose``,
+        identifies a person, or is made of a sensitive column; when a row has no consent; when a day
+        that is asked for has not been published.
         """
         check_frame("spine", spine)
+        check_instant("at", spine, "spine", at)
         if label is not None:
             check_column("label", spine, "spine", label)
         chosen = self._allowed(features, purpose)
-        rows = compute_features(chosen, self.views, spine, self._sources(chosen, versions or {}), at=at)
+        self._check_consent(spine, purpose, at, now)
+        pinned = versions or {}
+        if published:
+            rows = with_slices(self._slices(), chosen, self.views, spine, at=at, versions=pinned)
+        else:
+            rows = compute_features(chosen, self.views, spine, self._sources(chosen, pinned), at=at)
         columns = [name for name in rows.columns if name != label] + ([label] if label else [])
         return rows.select(*(quoted(name) for name in columns))
 
@@ -163,40 +183,37 @@ class FeatureStore:
         *,
         purpose: str,
         at: str = "at",
+        published: bool = False,
     ) -> Manifest:
         """The manifest of ``training_set`` with the same arguments. One scan of the spine; raises as it does."""
         chosen = self._allowed(features, purpose)
         views = {name: self._views[name] for name in dict.fromkeys(feature.view for feature in chosen)}
-        rows, fingerprint = _fingerprint(spine)
+        tables = [feature_table(view).name if published else view.source for view in views.values()]
+        rows, digest = fingerprint(spine)
         return Manifest(
             features=tuple(feature.name for feature in chosen),
             purpose=purpose,
             at=at,
             label=label,
             views={name: (view.version, view.definition_hash) for name, view in views.items()},
-            tables={view.source: self._tables.version(view.source) for view in views.values()},
+            tables={name: self._tables.version(name) for name in tables},
             timezone=str(self._spark.conf.get("spark.sql.session.timeZone")),
             spine_rows=rows,
-            spine_hash=fingerprint,
+            spine_hash=digest,
+            published=published,
         )
 
-    def rebuild(self, spine: DataFrame, manifest: Manifest) -> DataFrame:
+    def rebuild(self, spine: DataFrame, manifest: Manifest, *, now: date | None = None) -> DataFrame:
         """The training set of a manifest again, from the table versions it names, whatever has arrived since.
 
         Raises ``FeatureError`` when the spine, a view's definition or the time zone is not the manifest's.
         """
-        now = self.manifest(spine, manifest.features, manifest.label, purpose=manifest.purpose, at=manifest.at)
+        asked: dict[str, Any] = {"purpose": manifest.purpose, "at": manifest.at, "published": manifest.published}
+        found = self.manifest(spine, manifest.features, manifest.label, **asked)
         for part in ("spine_rows", "spine_hash", "timezone", "views"):
-            if getattr(now, part) != getattr(manifest, part):
-                raise FeatureError(f"manifest: {part} was {getattr(manifest, part)} and is {getattr(now, part)} now")
-        return self.training_set(
-            spine,
-            manifest.features,
-            manifest.label,
-            purpose=manifest.purpose,
-            at=manifest.at,
-            versions=manifest.tables,
-        )
+            if getattr(found, part) != getattr(manifest, part):
+                raise FeatureError(f"manifest: {part} was {getattr(manifest, part)} and is {getattr(found, part)} now")
+        return self.training_set(spine, manifest.features, manifest.label, versions=manifest.tables, now=now, **asked)
 
     def snapshot(
         self, entity: str, ds: date, features: str | Sequence[str] = "*", *, purpose: str | None = None
@@ -208,17 +225,92 @@ class FeatureStore:
         """
         if not isinstance(ds, date):
             raise FeatureTypeError(f"ds: a date is expected, not {type(ds).__name__}")
-        chosen = self._chosen(features) if purpose is None else self._allowed(features, purpose)
-        chosen = [feature for feature in chosen if self._views[feature.view].entity.name == entity]
+        chosen = self.chosen(features) if purpose is None else self._allowed(features, purpose)
+        chosen = self._of_entity(entity, chosen)
+        described = self._views[chosen[0].view].entity
+        spine = cells(described, self._tables.read(described.source), [ds])
+        return compute_features(chosen, self.views, spine, self._sources(chosen, {}), at=AS_OF)
+
+    def published(self, entity: str, ds: date, features: str | Sequence[str] = "*") -> DataFrame:
+        """The published slices of bank day ``ds`` side by side: keys, ``as_of_date``, features.
+
+        One shuffle of each view's slice. Raises ``FeatureError`` when one of them does not stand.
+        """
+        chosen = self._of_entity(entity, self.chosen(features))
+        views = [self._views[name] for name in dict.fromkeys(feature.view for feature in chosen)]
+        if ds not in self.published_days([view.name for view in views]):
+            raise FeatureError(
+                f"ds: {ds} has not been published for each of {', '.join(view.name for view in views)}; "
+                "materialize it first"
+            )
+        keys = [*views[0].entity.keys, AS_OF]
+        parts = [self._tables.read(feature_table(view).name).where(F.col(AS_OF) == F.lit(ds)) for view in views]
+        whole = reduce(lambda left, right: left.join(right, keys, "full"), parts)
+        return whole.select(*(quoted(name) for name in [*keys, *(feature.name for feature in chosen)]))
+
+    def drift(self, entity: str, reference: date, ds: date, features: str | Sequence[str] = "*") -> DataFrame:
+        """One row a feature, the most shifted first: PSI of day ``ds`` against ``reference``, nulls and means of both.
+
+        Published slices are read where both days stand, else the snapshots are computed. Features that
+        are no numbers or flags are left out. Plan: that of both snapshots, twice scanned.
+        """
+        before, after = (self._published_or_computed(entity, day, features) for day in (reference, ds))
+        names = [f.name for f in before.schema.fields if isinstance(f.dataType, NumericType | BooleanType)]
+        names = [name for name in names if name in {f.name for f in self.chosen(features)}]
+        shifts = population_stability(before, after, names)
+        figures = [
+            feature_statistics(day, names).select(
+                "feature", F.col("null_ratio").alias(f"null_ratio{end}"), F.col("mean").alias(f"mean{end}")
+            )
+            for day, end in ((before, "_reference"), (after, ""))
+        ]
+        joined = shifts.join(figures[0], "feature").join(figures[1], "feature")
+        return joined.orderBy(F.desc("psi"), "feature")
+
+    def consented(self, spine: DataFrame, purpose: str, *, at: str = "at", now: date) -> DataFrame:
+        """The spine with ``has_consent``: whether each row may be used for ``purpose`` (see ``consent.consented``)."""
+        if self._consents is None:
+            raise FeatureError("consents: the store was made without a table of consents; pass consents=")
+        table, key = self._consents.table, self._consents.key
+        rule = self._consents.policy
+        return rule.consented(spine, self._tables.read(table), key=key, at=at, purpose=purpose, now=now)
+
+    def _check_consent(self, spine: DataFrame, purpose: str, at: str, now: date | None) -> None:
+        if self._consents is None or not self._consents.policy.rule(purpose).needed:
+            return
+        if now is None:
+            raise FeatureError(f"now: {purpose!r} needs consent, so say on which day it is asked for")
+        check_consent(self.consented(spine, purpose, at=at, now=now), purpose)
+
+    def _slices(self) -> SlicePort:
+        if not isinstance(self._tables, SlicePort):
+            raise FeatureError(f"tables: {type(self._tables).__name__} publishes no slices; use a port that can write")
+        return self._tables
+
+    def _named(self, views: str | Sequence[str]) -> list[FeatureView]:
+        chosen: dict[str, FeatureView] = {}
+        for pattern in [views] if isinstance(views, str) else views:
+            found = [name for name in self._views if fnmatchcase(name, pattern)]
+            if not found:
+                raise FeatureError(f"views: nothing is called {pattern!r}; there are: {', '.join(self._views)}")
+            chosen.update((name, self._views[name]) for name in found)
+        return list(chosen.values())
+
+    def _published_or_computed(self, entity: str, ds: date, features: str | Sequence[str]) -> DataFrame:
+        views = {feature.view for feature in self._of_entity(entity, self.chosen(features))}
+        if ds in self.published_days(sorted(views)):
+            return self.published(entity, ds, features)
+        return self.snapshot(entity, ds, features)
+
+    def _of_entity(self, entity: str, features: Sequence[Feature]) -> list[Feature]:
+        chosen = [feature for feature in features if self._views[feature.view].entity.name == entity]
         if not chosen:
             known = sorted({view.entity.name for view in self.views})
             raise FeatureError(f"entity: no chosen feature describes {entity!r}; there are: {', '.join(known)}")
-        described = self._views[chosen[0].view].entity
-        spine = _existing(described, self._tables.read(described.source)).withColumn("as_of_date", F.lit(ds))
-        spine = spine.where(F.col("since") <= F.col("as_of_date").cast("timestamp")).drop("since").distinct()
-        return compute_features(chosen, self.views, spine, self._sources(chosen, {}), at="as_of_date")
+        return chosen
 
-    def _chosen(self, features: str | Sequence[str]) -> list[Feature]:
+    def chosen(self, features: str | Sequence[str]) -> list[Feature]:
+        """The features that names or patterns mean, in order; raises ``FeatureError`` when one means nothing."""
         offered = {feature.name: feature for view in self.views for feature in view.features}
         chosen: dict[str, Feature] = {}
         for pattern in [features] if isinstance(features, str) else features:
@@ -231,43 +323,10 @@ class FeatureStore:
         return list(chosen.values())
 
     def _allowed(self, features: str | Sequence[str], purpose: str) -> list[Feature]:
-        chosen = self._chosen(features)
-        for feature in chosen:
-            if purpose not in feature.purposes:
-                allowed = ", ".join(sorted(feature.purposes))
-                raise FeatureError(
-                    f"purpose: feature {feature.name} of view {feature.view} is not for {purpose!r}, only for {allowed}"
-                )
-            if feature.personal is Personal.DIRECT:
-                raise FeatureError(
-                    f"features: {feature.name} of view {feature.view} identifies a person (class direct); leave it out"
-                )
+        chosen = self.chosen(features)
+        check_use(chosen, self._views, purpose, self._sensitive)
         return chosen
 
     def _sources(self, features: Sequence[Feature], versions: Mapping[str, int | None]) -> dict[str, DataFrame]:
         names = dict.fromkeys(self._views[feature.view].source for feature in features)
         return {name: self._tables.read(name, versions.get(name)) for name in names}
-
-
-def _existing(entity: Entity, rows: DataFrame) -> DataFrame:
-    """Key columns and ``since``, the first moment at which an entity existed and was known."""
-    for name in entity.keys:
-        check_column("entity", rows, entity.source, name)
-    clocks = [name for name in (entity.event_ts, entity.known_ts) if name]
-    for name in clocks:
-        check_instant("entity", rows, entity.source, name)
-    since = [instant(name) for name in clocks]
-    rows = rows.where(all_present([*(quoted(key) for key in entity.keys), *since]))
-    return rows.select(
-        *(quoted(key) for key in entity.keys), (F.greatest(*since) if len(since) > 1 else since[0]).alias("since")
-    )
-
-
-def _fingerprint(spine: DataFrame) -> tuple[int, str]:
-    """Rows and a hash that does not depend on their order: the sums of two hashes of each row."""
-    names = sorted(field.name for field in spine.schema.fields if orderable(field.dataType))
-    row = F.struct(*(quoted(name) for name in names))
-    sums = [F.sum(F.xxhash64(row, F.lit(seed)).cast("decimal(38,0)")) for seed in (1, 2)]
-    found = spine.agg(F.count(F.lit(1)).alias("rows"), sums[0].alias("one"), sums[1].alias("two")).first()
-    assert found is not None
-    return int(found["rows"]), f"{found['one'] or 0}.{found['two'] or 0}"

@@ -15,7 +15,6 @@ from strata.features.aggregates import (
     answer_of,
     tile_parts,
     window_parts,
-    window_start,
 )
 from strata.features.inputs import (
     FeatureError,
@@ -32,6 +31,7 @@ from strata.features.inputs import (
     key_list,
     orderable,
     quoted,
+    window_start,
 )
 
 _DAY_MICROS = 86_400_000_000
@@ -234,15 +234,15 @@ def _tiles(facts: DataFrame, names: list[str], columns: Mapping[str, Measured]) 
     """
     clocks = {"event_day": F.to_date("event_ts")}
     if "known_ts" in facts.columns:
-        clocks["known_day"] = _next_midnight(F.col("known_ts"))
+        clocks["known_day"] = next_midnight(F.col("known_ts"))
     if "ended_ts" in facts.columns:
-        clocks["ended_day"] = _next_midnight(F.col("ended_ts"))
+        clocks["ended_day"] = next_midnight(F.col("ended_ts"))
     tiles = facts.withColumns(clocks).groupBy(*names, "bucket", *clocks)
     parts = tiles.agg(*tile_parts(list(columns.values()), _clocks(facts)))
     return parts.withColumns({day.replace("_day", "_ts"): F.col(day).cast("timestamp") for day in clocks}).drop(*clocks)
 
 
-def _next_midnight(moment: Column) -> Column:
+def next_midnight(moment: Column) -> Column:
     """The day whose midnight is the first at or after ``moment``."""
     day = F.to_date(moment)
     return F.when(day.cast("timestamp") == moment, day).otherwise(F.date_add(day, 1))

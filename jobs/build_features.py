@@ -5,7 +5,6 @@ from __future__ import annotations
 import sys
 
 from strata.features.contracts import feature_table
-from strata.features.store import FeatureStore
 from strata.features.views import berka_views
 from strata.jobs.runtime.run import Context, Job, run
 from strata.jobs.steps import features as steps
@@ -15,11 +14,11 @@ SOURCES = ("account", "account_holder", "transaction", "transaction_coverage", "
 
 
 def body(context: Context) -> None:
-    """Read silver, compute the snapshot and the training set, replace them with statistics and manifest."""
+    """Say who can be asked about, publish the day's slices, make the training set; each with what tells its origin."""
     accounts, holders, _, coverage, granted, outcomes = (context.lake.read(name) for name in SOURCES)
-    store = FeatureStore(context.spark, context.lake, views=berka_views())
-    book = loans.open_accounts(accounts, holders, coverage, context.as_of.isoformat())
-    steps.write_snapshot(context, store, book)
+    context.lake.replace("account_book", loans.account_book(accounts, coverage))
+    store = steps.store(context)
+    steps.publish(context, store, context.as_of, context.as_of)
     asked = loans.applications(granted, accounts, holders, coverage, outcomes)
     steps.write_training_set(context, store, asked)
 
@@ -30,7 +29,9 @@ JOB = Job(
     body,
     reads=SOURCES,
     writes=(
+        "account_book",
         *(feature_table(v).name for v in berka_views()),
+        "feature_slice",
         "feature_statistics",
         loans.TRAINING_SET,
         "training_manifest",

@@ -6,6 +6,7 @@ import sys
 from collections.abc import Sequence
 from importlib import import_module
 
+from strata.jobs import feature_commands
 from strata.jobs.runtime.run import Job, run
 
 # In the order of the flow; each module holds one JOB and is a spark-submit main of its own.
@@ -26,9 +27,9 @@ MODULES = (
 
 
 def jobs() -> dict[str, Job]:
-    """Every job by its command name."""
-    found = (import_module(f"strata.jobs.{module}").JOB for module in MODULES)
-    return {job.name: job for job in found}
+    """Every job by its command name, of one or two words."""
+    found = [import_module(f"strata.jobs.{module}").JOB for module in MODULES]
+    return {job.name: job for job in (*found, *feature_commands.JOBS)}
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -38,6 +39,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     if not arguments or arguments[0] in ("-h", "--help"):
         print(_overview(known))
         return 0
+    two = " ".join(arguments[:2])
+    if two in known:
+        return run(known[two], arguments[2:])
     if arguments[0] not in known:
         print(f"strata: there is no job {arguments[0]!r}; there are: {', '.join(known)}", file=sys.stderr)
         return 2
@@ -45,6 +49,6 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _overview(known: dict[str, Job]) -> str:
-    lines = "\n".join(f"  {name:<12} {job.help}" for name, job in known.items())
+    lines = "\n".join(f"  {name:<21} {job.help}" for name, job in known.items())
     usage = "usage: strata <job> [--env ENV] [--as-of DAY] [--plan] …"
     return f"{usage}\n\njobs, in the order of the flow:\n{lines}\n\nstrata <job> --help tells more."

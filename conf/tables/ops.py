@@ -63,6 +63,25 @@ training_manifest = Table(
     ),
 )
 
+feature_slice = Table(
+    name="feature_slice",
+    layer=Layer.OPS,
+    grain="one row a published slice and time that it was published",
+    description="The manifest of published features: which definition and source versions each day shows; last wins.",
+    append_only=True,
+    columns=(
+        col("table_name", "string", "the published table"),
+        col("view", "string", "the feature view"),
+        col("version", "int", "its version"),
+        col("definition_hash", "string", "hash of its definition"),
+        col("as_of_date", "date", "the bank day"),
+        col("sources", "array<struct<name: string, version: bigint>>", "Delta versions of its sources"),
+        col("rows", "bigint", "entities in the slice"),
+        col("run_id", "string", "the run that published it"),
+        col("recorded_at", "timestamp", "when"),
+    ),
+)
+
 feature_statistics = Table(
     name="feature_statistics",
     layer=Layer.OPS,

@@ -38,8 +38,8 @@ customer = _silver(
     "customer_id",
     [
         col("customer_id", "bigint", "the bank's number of the customer", personal=Personal.QUASI),
-        col("birth_date", "date", "date of birth", personal=Personal.QUASI),
-        col("gender", "string", "F or M", personal=Personal.QUASI),
+        col("birth_date", "date", "date of birth", personal=Personal.QUASI, protected=True),
+        col("gender", "string", "F or M", personal=Personal.QUASI, protected=True),
         col("district_id", "int", "district of residence", personal=Personal.QUASI),
     ],
     [rule("gender IN ('F', 'M')", "gender is neither F nor M")],

@@ -5,7 +5,7 @@ from __future__ import annotations
 from strata.conf.contracts import Personal
 from strata.features.definitions import Derived, Entity, FeatureView, StateValue, Windowed
 
-ACCOUNT = Entity("account", ("account_id",), "account", "event_ts", "known_ts")
+ACCOUNT = Entity("account", ("account_id",), "account_book", "since", until="until")
 PURPOSES = ("credit_risk", "monitoring", "collection", "marketing")
 OWNER = "data platform"
 

@@ -17,24 +17,37 @@ COMMIT = re.compile(r"^(\d{20})\.json$")
 
 def latest_version(spark: SparkSession, path: str) -> int | None:
     """The newest committed version of the table at ``path``; ``None`` when there is none."""
-    fs, folder = _log(spark, path)
-    if not fs.exists(folder):
-        return None
-    found = (COMMIT.match(entry.getPath().getName()) for entry in fs.listStatus(folder))
-    return max((int(name.group(1)) for name in found if name), default=None)
+    return max(_commits(spark, path), default=None)
+
+
+def oldest_version(spark: SparkSession, path: str) -> int | None:
+    """The oldest version whose commit is still in the log; earlier ones have been cleaned away."""
+    return min(_commits(spark, path), default=None)
 
 
 def rows_written(spark: SparkSession, path: str, version: int) -> int:
     """The output rows that the commit ``version`` reports; 0 for DDL, which is the last when nothing was to write."""
+    actions = _actions(spark, path, version)
+    commit = next(action["commitInfo"] for action in actions if "commitInfo" in action)
+    return int(commit.get("operationMetrics", {}).get("numOutputRows", 0))
+
+
+def _commits(spark: SparkSession, path: str) -> list[int]:
+    fs, folder = _log(spark, path)
+    if not fs.exists(folder):
+        return []
+    found = (COMMIT.match(entry.getPath().getName()) for entry in fs.listStatus(folder))
+    return [int(name.group(1)) for name in found if name]
+
+
+def _actions(spark: SparkSession, path: str, version: int) -> list[dict[str, Any]]:
     fs, folder = _log(spark, path)
     stream = fs.open(spark.sparkContext._jvm.org.apache.hadoop.fs.Path(folder, f"{version:020d}.json"))
     try:
         text = spark.sparkContext._jvm.org.apache.commons.io.IOUtils.toString(stream, "UTF-8")
     finally:
         stream.close()
-    actions = (json.loads(line) for line in text.splitlines())
-    commit = next(action["commitInfo"] for action in actions if "commitInfo" in action)
-    return int(commit.get("operationMetrics", {}).get("numOutputRows", 0))
+    return [json.loads(line) for line in text.splitlines()]
 
 
 def _log(spark: SparkSession, path: str) -> tuple[Any, Any]:

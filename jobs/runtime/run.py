@@ -84,7 +84,7 @@ def parser(job: Job) -> argparse.ArgumentParser:
     arguments = argparse.ArgumentParser(prog=f"strata {job.name}", description=job.help)
     arguments.add_argument("--env", default="local", help=f"environment: {', '.join(environments())} (default local)")
     arguments.add_argument("--conf", metavar="FILE", help="a YAML file of settings laid over the environment's")
-    arguments.add_argument("--as-of", type=_day, metavar="YYYY-MM-DD", help="the bank day to work for")
+    arguments.add_argument("--as-of", type=day, metavar="YYYY-MM-DD", help="the bank day to work for")
     arguments.add_argument("--lake", metavar="DIR", help="where the tables are")
     arguments.add_argument("--landing", metavar="DIR", help="a folder of raw files of your own")
     arguments.add_argument("--reports", metavar="DIR", help="where pages are written")
@@ -124,7 +124,7 @@ class _Run:
     """One run of one job, from lock to ledger."""
 
     def __init__(self, job: Job, settings: Settings, options: argparse.Namespace, spark: SparkSession) -> None:
-        run_id = f"{job.name}-{settings.as_of:%Y%m%d}-{uuid.uuid4().hex[:8]}"
+        run_id = f"{job.name.replace(' ', '-')}-{settings.as_of:%Y%m%d}-{uuid.uuid4().hex[:8]}"
         lake = Lake(spark, settings.lake, run_id)
         self.job, self.settings, self.clock = job, settings, time.monotonic()
         self.context = Context(spark, settings, lake, Progress(job.name), run_id, datetime.now(UTC), options)
@@ -229,7 +229,8 @@ def _digest(job: Job, settings: Settings, options: argparse.Namespace) -> str:
     return sha256(f"{settings.digest}{own}{outside}".encode()).hexdigest()[:16]
 
 
-def _day(text: str) -> date:
+def day(text: str) -> date:
+    """A day of the command line."""
     try:
         return date.fromisoformat(text)
     except ValueError:

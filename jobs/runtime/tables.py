@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date
 from pathlib import Path
@@ -13,7 +13,7 @@ from pyspark.sql import functions as F
 
 from strata.conf.contracts import Table
 from strata.jobs.runtime.catalog import contract_of
-from strata.jobs.runtime.delta_log import latest_version, rows_written
+from strata.jobs.runtime.delta_log import latest_version, oldest_version, rows_written
 from strata.jobs.runtime.errors import InputError
 from strata.jobs.runtime.parallel import at_once
 
@@ -39,15 +39,25 @@ class Lake:
     run_id: str = "adhoc"
     inputs: dict[str, Written] = field(default_factory=dict)
     outputs: dict[str, Written] = field(default_factory=dict)
+    # Contracts of views that are defined in a notebook and not in the code.
+    declared: dict[str, Table] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         # Spark SQL takes a path only when it is absolute.
         if "://" not in self.root:
             self.root = str(Path(self.root).absolute())
 
+    def declare(self, table: Table) -> None:
+        """Make a contract known that the catalogue doesn't have."""
+        self.declared[table.name] = table
+
+    def contract(self, name: str) -> Table:
+        """The contract called ``name``; raises ``KeyError`` listing what there is."""
+        return self.declared.get(name) or contract_of(name)
+
     def path(self, name: str) -> str:
         """Where the table lies."""
-        return f"{self.root.rstrip('/')}/{contract_of(name).location}"
+        return f"{self.root.rstrip('/')}/{self.contract(name).location}"
 
     def exists(self, name: str) -> bool:
         """Whether the table has been created."""
@@ -79,7 +89,7 @@ class Lake:
 
         The CHECK is always the second commit, so a table at version 0 is one whose creation was cut short.
         """
-        contract, path = contract_of(name), self.path(name)
+        contract, path = self.contract(name), self.path(name)
         version = self.version(name)
         if version is None:
             self._create(contract, path)
@@ -97,8 +107,8 @@ class Lake:
             builder = builder.partitionedBy(contract.snapshot_by)
         builder.execute()
 
-    def replace(self, name: str, rows: DataFrame, *, snapshot: date | None = None) -> Written:
-        """Replace the table, or only its ``snapshot`` slice, in one commit that carries the run id.
+    def replace(self, name: str, rows: DataFrame, *, snapshot: date | Sequence[date] | None = None) -> Written:
+        """Replace the table, or only its slice or slices of ``snapshot``, in one commit that carries the run id.
 
         ``rows`` must have the contract's columns, in any order; they are cast to its types. A rerun
         gives the same table. Raises ``InputError`` naming missing or unknown columns.
@@ -110,11 +120,16 @@ class Lake:
         if contract.snapshot_by:
             if snapshot is None:
                 raise InputError(f"table {name} is written by {contract.snapshot_by}: say which")
-            writer = writer.option("replaceWhere", f"{contract.snapshot_by} = DATE '{snapshot.isoformat()}'")
+            days = [snapshot] if isinstance(snapshot, date) else snapshot
+            listed = ", ".join(f"DATE '{day.isoformat()}'" for day in days)
+            # Literal days: Delta finds the partitions to replace by them.
+            writer = writer.option("replaceWhere", f"{contract.snapshot_by} IN ({listed})")
         writer.save(self.path(name))
         return self._note(name)
 
-    def replace_all(self, tables: Mapping[str, DataFrame], *, snapshot: date | None = None) -> list[Written]:
+    def replace_all(
+        self, tables: Mapping[str, DataFrame], *, snapshot: date | Sequence[date] | None = None
+    ) -> list[Written]:
         """``replace`` several tables side by side.
 
         Only tables with a ``snapshot_by`` take the snapshot. Each is replaced whole or not at all; a kill
@@ -122,7 +137,7 @@ class Lake:
         """
 
         def one(name: str) -> Written:
-            by_slice = contract_of(name).snapshot_by is not None
+            by_slice = self.contract(name).snapshot_by is not None
             return self.replace(name, tables[name], snapshot=snapshot if by_slice else None)
 
         return at_once(one, tables)
@@ -133,6 +148,34 @@ class Lake:
         writer = self._shaped(contract, rows).write.format("delta").mode("append").option("userMetadata", self.run_id)
         writer.save(self.path(name))
         return self._note(name)
+
+    def changes(self, name: str, since: int, until: int) -> DataFrame:
+        """Rows that stand in one of two versions of a table and not, or not as often, in the other.
+
+        From the change feed: what a rewrite deleted and inserted again cancels out. A table without a
+        feed (created before it had one) is compared whole. One shuffle of the changed rows. Raises
+        ``InputError`` when the log no longer reaches back to the older version.
+        """
+        low, high = min(since, until), max(since, until)
+        oldest = oldest_version(self.spark, self.path(name))
+        if oldest is None or low < oldest - 1:
+            raise InputError(f"table {name}: what changed since version {low} has been cleaned away; rebuild from it")
+        columns = [F.col(f"`{column.name}`") for column in self.contract(name).columns]
+        if self._has_change_feed(name):
+            feed = self.spark.read.format("delta").option("readChangeFeed", "true")
+            feed = feed.option("startingVersion", low + 1).option("endingVersion", high)
+            entering = F.col("_change_type").isin("insert", "update_postimage")
+            rows = feed.load(self.path(name)).select(*columns, F.when(entering, 1).otherwise(-1).alias("_net"))
+        else:
+            sides = [(self.read(name, low), -1), (self.read(name, high), 1)]
+            before, after = (side.select(*columns, F.lit(sign).alias("_net")) for side, sign in sides)
+            rows = before.unionByName(after)
+        net = rows.groupBy(*columns).agg(F.sum("_net").alias("_net"))
+        return net.where("_net <> 0").drop("_net")
+
+    def _has_change_feed(self, name: str) -> bool:
+        detail = DeltaTable.forPath(self.spark, self.path(name)).detail().select("properties").first()
+        return detail is not None and detail["properties"].get("delta.enableChangeDataFeed") == "true"
 
     def _shaped(self, contract: Table, rows: DataFrame) -> DataFrame:
         missing = [name for name in contract.names if name not in rows.columns]

@@ -1,49 +1,81 @@
-"""Writing what the feature store computes: a day's snapshot, view by view, and a training set with its manifest."""
+"""Writing what the feature store computes: the slices of days, their statistics, a training set with its manifest."""
 
 from __future__ import annotations
 
-from pyspark.sql import DataFrame
+from collections.abc import Sequence
+from datetime import date
+from functools import reduce
 
-from strata.features.contracts import feature_table
+from pyspark.sql import DataFrame
+from pyspark.sql.types import BooleanType, NumericType
+
+from strata.features.publishing import Published
 from strata.features.statistics import feature_statistics
 from strata.features.store import FeatureStore
+from strata.features.views import berka_views
 from strata.jobs.runtime.run import Context
+from strata.jobs.runtime.slices import FeatureTables
+from strata.jobs.steps.feature_answers import refusals
 from strata.models.specs import loan_default as loans
 
 MANIFEST = "training_set string, manifest string, run_id string"
 
 
-def write_snapshot(context: Context, store: FeatureStore, book: DataFrame) -> None:
-    """The features of the book's accounts with whole history, one table a view, and their statistics."""
-    spine = book.where("has_whole_history").select("account_id", "as_of_date", "at")
-    with context.progress.step("snapshot of the book") as step:
-        snapshot = store.training_set(spine, "*", purpose=loans.PURPOSE).persist()
-        step.says(f"{snapshot.count():,} of {book.count():,} open accounts have whole history")
-    with context.progress.step("write snapshot") as step:
-        columns = {feature_table(view).name: feature_table(view).names for view in store.views}
-        parts = {name: snapshot.select(*names) for name, names in columns.items()}
-        parts["feature_statistics"] = statistics(context, store, snapshot)
-        context.lake.replace_all(parts, snapshot=context.as_of)
-        step.says(f"{sum(len(view.features) for view in store.views)} features in {len(store.views)} tables")
-    snapshot.unpersist()
+def store(context: Context) -> FeatureStore:
+    """The store over the run's lake, with every view of the bank."""
+    return FeatureStore(context.spark, FeatureTables(context.lake), views=berka_views())
 
 
-def statistics(context: Context, store: FeatureStore, snapshot: DataFrame) -> DataFrame:
-    """How the day's values are spread, one row a feature."""
-    names = [feature.name for view in store.views for feature in view.features]
-    figures = feature_statistics(snapshot, names)
-    return figures.selectExpr(f"DATE '{context.as_of.isoformat()}' AS as_of_date", "*")
+def publish(context: Context, features: FeatureStore, start: date, end: date, views: str | Sequence[str] = "*") -> None:
+    """The slices of the days: built where they are missing, mended where sources have moved; then their statistics."""
+    with refusals(), context.progress.step("publish slices") as step:
+        rebuild, say = context.options.force, context.progress.line
+        done = features.materialize(views, start, end, rebuild=rebuild, say=say)
+        step.says("; ".join(str(one) for one in done) if len(done) == 1 else _summary(done))
+    changed = {day for one in done for day in (*one.built, *one.mended)}
+    with context.progress.step("statistics") as step:
+        # A kill may have come between slices and statistics, so days without any are done too.
+        asked = changed | (set(done[0].days) - _measured(context))
+        whole = sorted(asked & features.published_days())
+        write_statistics(context, features, whole)
+        step.says(f"{len(whole)} days")
 
 
-def write_training_set(context: Context, store: FeatureStore, asked: DataFrame) -> None:
+def _measured(context: Context) -> set[date]:
+    """Days that have statistics."""
+    if not context.lake.exists("feature_statistics"):
+        return set()
+    days = context.lake.read("feature_statistics").select("as_of_date").distinct()
+    return {row["as_of_date"] for row in days.collect()}
+
+
+def _summary(done: Sequence[Published]) -> str:
+    built, mended = (sum(len(getattr(one, part)) for one in done) for part in ("built", "mended"))
+    return f"{len(done)} views: {built} slices built, {mended} mended, of {sum(len(one.days) for one in done)}"
+
+
+def write_statistics(context: Context, features: FeatureStore, days: Sequence[date]) -> None:
+    """How the published values of each day are spread, one row a feature and day."""
+    for day in days:
+        parts = []
+        for entity in dict.fromkeys(view.entity.name for view in features.views):
+            rows = features.published(entity, day)
+            names = [f.name for f in rows.schema.fields if isinstance(f.dataType, NumericType | BooleanType)]
+            parts.append(feature_statistics(rows, [name for name in names if name in features.names]))
+        figures = reduce(DataFrame.unionByName, parts)
+        dated = figures.selectExpr(f"DATE '{day.isoformat()}' AS as_of_date", "*")
+        context.lake.replace("feature_statistics", dated, snapshot=day)
+
+
+def write_training_set(context: Context, features: FeatureStore, asked: DataFrame) -> None:
     """The training set as of each grant, and from what it was made. Loans without whole history stay out."""
     spine = asked.where("has_whole_history AND is_bad IS NOT NULL").drop("has_whole_history").persist()
     with context.progress.step("training set as of each grant") as step:
-        rows = store.training_set(spine, "*", loans.TARGET, purpose=loans.PURPOSE)
+        rows = features.training_set(spine, "*", loans.TARGET, purpose=loans.PURPOSE)
         written = context.lake.replace(loans.TRAINING_SET, rows)
         step.says(f"{written.rows:,} of {asked.count():,} loans have whole history")
     with context.progress.step("manifest"):
-        manifest = store.manifest(spine, "*", loans.TARGET, purpose=loans.PURPOSE)
+        manifest = features.manifest(spine, "*", loans.TARGET, purpose=loans.PURPOSE)
         row = (loans.TRAINING_SET, manifest.to_json(), context.run_id)
         context.lake.replace("training_manifest", context.spark.createDataFrame([row], MANIFEST))
     spine.unpersist()

@@ -11,7 +11,7 @@ from pyspark.sql import functions as F
 from strata.conf.contracts import Layer, Personal, Table, col
 from strata.conf.tables.network import NEIGHBOURS
 from strata.features.contracts import feature_columns
-from strata.features.coverage import with_whole_history
+from strata.features.coverage import whole_until, with_whole_history
 from strata.features.views import berka_views
 from strata.models.boosting import BoostingSpec
 from strata.models.scorecard import Scorecard, ScorecardSpec
@@ -73,17 +73,18 @@ def applications(
     return whole.drop("_account_opened_on").join(known, "loan_id", "left")
 
 
-def open_accounts(accounts: DataFrame, holders: DataFrame, coverage: DataFrame, as_of: str) -> DataFrame:
-    """One row an account opened before ``as_of`` (a day): account_id, customer_id, ``at``, has_whole_history."""
-    owners = holders.where("role = 'owner'").select("account_id", "customer_id")
-    asked = accounts.where(F.col("opened_on") < F.lit(as_of).cast("date")).select(
+def account_book(accounts: DataFrame, coverage: DataFrame) -> DataFrame:
+    """From when to when each account can be asked about: since the day after its opening, while history is whole.
+
+    Columns account_id, ``since``, ``until`` (exclusive; midnights). Accounts without a whole day are not in it.
+    """
+    whole = whole_until(accounts.select("account_id", "opened_on"), coverage, key="account_id", since="opened_on")
+    return whole.where("whole_until > opened_on").select(
         "account_id",
-        "opened_on",
-        F.lit(as_of).cast("date").alias("as_of_date"),
-        F.lit(as_of).cast("timestamp").alias("at"),
+        F.date_add("opened_on", 1).cast("timestamp").alias("since"),
+        # Features of a day need the days before it alone, so the first day that isn't whole can still be asked about.
+        F.date_add("whole_until", 1).cast("timestamp").alias("until"),
     )
-    placed = asked.join(owners, "account_id", "left")
-    return with_whole_history(placed, coverage, key="account_id", since="opened_on", until="as_of_date")
 
 
 def features() -> tuple[str, ...]:

@@ -3,10 +3,20 @@
 from __future__ import annotations
 
 import argparse
+from functools import partial
 
-from tests.bench import growth, speed, truth
+from tests.bench import features, growth, speed, truth
 
-PARTS = {"book": growth.run, "scorecard_truth": truth.run, "scorecard_speed": speed.run}
+PARTS = {
+    "book": growth.run,
+    "scorecard_truth": truth.run,
+    "scorecard_speed": speed.run,
+    "features_speed": features.run,
+}
+SMALL = {
+    "scorecard_speed": partial(speed.run, speed.SMALL),
+    "features_speed": partial(features.run, features.SMALL),
+}
 
 
 def main() -> None:
@@ -14,13 +24,14 @@ def main() -> None:
     arguments = argparse.ArgumentParser(prog="python -m tests.bench", description=__doc__)
     arguments.add_argument("part", nargs="?", choices=PARTS, help="one part (default: all)")
     arguments.add_argument(
-        "--small", action="store_true", help="try scorecard_speed at a tenth of its size, kept apart"
+        "--small", action="store_true", help="try the speed parts at a tenth or a hundredth of their size, kept apart"
     )
     options = arguments.parse_args()
-    for name, run in PARTS.items():
-        if options.small and name == "scorecard_speed":
-            speed.run(speed.SMALL)
-        elif options.part in (None, name) and not options.small:
+    parts = SMALL if options.small else PARTS
+    if options.part and options.part not in parts:
+        arguments.error(f"--small: {options.part} has one size only; there are: {', '.join(SMALL)}")
+    for name, run in parts.items():
+        if options.part in (None, name):
             run()
 
 

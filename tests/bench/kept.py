@@ -45,9 +45,9 @@ def stamp_of(*parts: str | Path) -> str:
     return digest.hexdigest()[:16]
 
 
-def engine_stamp() -> str:
-    """A hash of the scorecard engine: what the figures of ours depend on, but for the data."""
-    return stamp_of(*sorted((HERE.parents[1] / "models").glob("*.py")))
+def engine_stamp(room: str = "models") -> str:
+    """A hash of a room, the scorecard engine's if none is named: what figures of ours depend on, but for the data."""
+    return stamp_of(*sorted((HERE.parents[1] / room).glob("*.py")))
 
 
 def table(titles: list[str], rows: list[list[str]]) -> str:

@@ -23,9 +23,14 @@ PEERS, VENVS = HERE / "peers", HERE / ".venvs"
 
 @dataclass(frozen=True)
 class Peer:
-    """A script ``peers/<name>_peer.py`` and the environment that ``peers/<name>.txt`` pins; ours is Strata's own."""
+    """A script ``peers/<name>_peer.py`` and the environment that ``peers/<name>.txt`` pins; ours is Strata's own.
+
+    ``room`` holds the engine that a script of ours measures, ``common`` is what the scripts of a part share.
+    """
 
     name: str
+    room: str = "models"
+    common: str = "common.py"
 
     @property
     def script(self) -> Path:
@@ -39,8 +44,8 @@ class Peer:
 
     def stamp(self) -> str:
         """A hash of all that its measurements depend on, but for the data."""
-        pinned = self.requirements if self.requirements.exists() else engine_stamp()
-        return stamp_of(self.script, PEERS / "common.py", pinned)
+        pinned = self.requirements if self.requirements.exists() else engine_stamp(self.room)
+        return stamp_of(self.script, PEERS / self.common, pinned)
 
     def python(self) -> Path:
         """Its interpreter; the environment is made when it is missing or its requirements have changed."""
@@ -59,7 +64,8 @@ class Peer:
     def run(self, job: dict[str, Any]) -> Measurement:
         """What the script answers, with ``status``, ``wall_seconds`` and ``peak_bytes`` (it and its children).
 
-        ``status`` is done, timed out, out of memory or failed; then ``error`` is the last line it wrote.
+        ``status`` is done, timed out, out of memory or failed; then ``error`` is the last line it wrote, and of the
+        answer there is what it had written.
         """
         python, folder = self.python(), SCRATCH / "jobs" / str(os.getpid())
         given, answer, log = (folder / f"{self.name}_{kind}" for kind in ("job.json", "answer.json", "log.txt"))
@@ -71,10 +77,11 @@ class Peer:
                 stdout=lines, stderr=lines, stdin=subprocess.DEVNULL, start_new_session=True, env=self._environment(),
             )  # fmt: skip
             watched = _watch(process)
+        answered = read(answer) if answer.exists() else {}
         if watched["status"] == "done":
-            return {**watched, **read(answer)}
+            return {**watched, **answered}
         written = log.read_text().strip().splitlines()
-        return {**watched, "error": written[-1] if written else ""}
+        return {**watched, **answered, "error": written[-1] if written else ""}
 
     def _environment(self) -> dict[str, str]:
         """This process's own, but that its import path doesn't reach into an environment of a peer's own."""

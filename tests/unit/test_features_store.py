@@ -13,10 +13,13 @@ from pyspark.sql import functions as F
 
 from strata.conf.contracts import Personal
 from strata.features import (
+    ConsentPolicy,
+    Consents,
     FeatureError,
     FeatureStore,
     FeatureView,
     Manifest,
+    PurposeRule,
     TableClock,
     compute,
     derived,
@@ -89,7 +92,8 @@ def _tables(spark):
         "event_ts",
         F.col("event_ts").alias("known_ts"),
     )
-    return {"transaction": transactions, "account": accounts}
+    book = accounts.select("account_id", F.col("event_ts").alias("since"), F.lit(None).cast("timestamp").alias("until"))
+    return {"transaction": transactions, "account": accounts, "account_book": book}
 
 
 def _spine(spark, *ids, at=T):
@@ -164,8 +168,8 @@ def test_features_of_one_table_share_one_pass(spark, bank):
     passes, _ = plan_passes(chosen, store.views)
     assert [step.view.source for step in passes] == ["transaction", "account"]
     text = store.plan()
-    assert text.splitlines()[0] == f"{len(chosen)} features, 2 passes, 7 shuffles"
-    assert "scans: transaction 1, spine 2, shuffles 6" in text
+    assert text.splitlines()[0] == f"{len(chosen)} features, 2 passes, 6 shuffles"
+    assert "scans: transaction 1, spine 2, shuffles 5" in text
 
 
 def test_features_snapshot_has_accounts_of_that_morning(spark, bank):
@@ -226,6 +230,57 @@ def test_features_are_refused_for_other_purposes_and_when_they_identify_people(s
         store.training_set(_spine(spark, 1), ["nobody_*"], purpose="credit_risk")
     with pytest.raises(FeatureError, match="label: spine has no column 'gone'"):
         store.training_set(_spine(spark, 1), "*", label="gone", purpose="credit_risk")
+
+
+def test_features_made_of_sensitive_columns_are_refused(spark, bank):
+    view = replace(
+        _view(),
+        items=(
+            windowed("amount", label="women", where="gender = 'F'", aggs=["sum"], days=[30], unit="amt"),
+            derived("double", "2 * money_women_sum_30d_amt", unit="amt"),
+        ),
+    )
+    for name in ("money_women_sum_30d_amt", "money_double_amt"):
+        with pytest.raises(
+            FeatureError, match=f"features: {name} of view money is made of the sensitive column 'gender'"
+        ):
+            FeatureStore(spark, Versions(**bank), views=[view]).training_set(
+                _spine(spark, 1), [name], purpose="credit_risk"
+            )
+    # What is sensitive is what the contracts protect, unless the store is told.
+    store = FeatureStore(spark, Versions(**bank), views=[_view()], sensitive=["amount"])
+    with pytest.raises(FeatureError, match="sensitive column 'amount'"):
+        store.training_set(_spine(spark, 1), "*", purpose="credit_risk")
+
+
+def test_features_need_consent_where_the_purpose_does(spark, bank):
+    said = [(1, "marketing", True, T - timedelta(days=5)), (2, "marketing", False, T - timedelta(days=5))]
+    consents = spark.createDataFrame(said, "account_id long, purpose string, given boolean, valid_from timestamp")
+    tables = Versions(**bank, consent=consents.withColumn("known_ts", F.col("valid_from")))
+    policy = ConsentPolicy({"marketing": PurposeRule(needed=True), "credit_risk": PurposeRule(needed=False)})
+    view = _view(purposes=("marketing", "credit_risk"))
+    store = FeatureStore(spark, tables, views=[view], consents=Consents(policy, "consent", ("account_id",)))
+    spine, today = _spine(spark, 1, 2, 3), date(1994, 4, 1)
+    with pytest.raises(FeatureError, match="spine: 2 of 3 rows have no consent for 'marketing'; keep those"):
+        store.training_set(spine, "*", purpose="marketing", now=today)
+    with pytest.raises(FeatureError, match="now: 'marketing' needs consent, so say on which day"):
+        store.training_set(spine, "*", purpose="marketing")
+    with pytest.raises(FeatureError, match="purpose: 'scoring' has no rule"):
+        store.consented(spine, "scoring", now=today)
+    asked = store.consented(spine, "marketing", now=today).where("has_consent").drop("has_consent")
+    assert [row["account_id"] for row in store.training_set(asked, "*", purpose="marketing", now=today).collect()] == [
+        1
+    ]
+    assert store.training_set(spine, "*", purpose="credit_risk").count() == 3
+
+
+def test_features_are_published_only_through_a_port_that_writes(spark, bank):
+    store = _store(spark, bank)
+    with pytest.raises(FeatureError, match="tables: Versions publishes no slices"):
+        store.materialize("*", date(1994, 3, 1), date(1994, 3, 2))
+    with pytest.raises(FeatureError, match="ds: 1994-03-01 has not been published for each of income"):
+        store.published("account", date(1994, 3, 1), "income_*")
+    assert store.published_days() == frozenset()
 
 
 def test_features_a_changed_definition_needs_a_new_version(spark, bank):

@@ -1,0 +1,120 @@
+"""The feature store from the command line: features found, slices published, drift watched, training sets made."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from datetime import date
+from pathlib import Path
+
+from strata.features.contracts import feature_table
+from strata.features.views import berka_views
+from strata.jobs.runtime.run import Context, Job, day, run
+from strata.jobs.steps import feature_answers as answers
+from strata.jobs.steps import features as steps
+
+VIEWS = tuple(feature_table(view).name for view in berka_views())
+
+
+def _patterns(arguments: argparse.ArgumentParser) -> None:
+    arguments.add_argument(
+        "features", nargs="*", default=["*"], metavar="PATTERN", help="names or patterns like 'income_*' (default all)"
+    )
+
+
+def _days(arguments: argparse.ArgumentParser) -> None:
+    arguments.add_argument("--from", dest="start", type=day, metavar="DAY", help="first day (default: --as-of)")
+    arguments.add_argument("--to", dest="end", type=day, metavar="DAY", help="last day (default: --as-of)")
+    arguments.add_argument("--views", nargs="*", default=["*"], metavar="PATTERN", help="which views (default all)")
+
+
+def _drift(arguments: argparse.ArgumentParser) -> None:
+    _patterns(arguments)
+    arguments.add_argument(
+        "--reference", type=day, required=True, metavar="DAY", help="the day to compare --as-of with"
+    )
+    arguments.add_argument("--entity", default="account", help="whose features (default account)")
+    arguments.add_argument("--gate", type=float, metavar="PSI", help="exit 4 when a feature's PSI is above it")
+
+
+def _training_set(arguments: argparse.ArgumentParser) -> None:
+    arguments.add_argument("--spine", type=Path, required=True, metavar="PATH", help="who is asked about, and when")
+    arguments.add_argument("--features", nargs="+", required=True, metavar="PATTERN", help="'income_*', 'spending_*' …")
+    arguments.add_argument("--purpose", required=True, help="what the set is for: credit_risk, marketing …")
+    arguments.add_argument("--at", default="at", metavar="COLUMN", help="the column of days or times (default at)")
+    arguments.add_argument("--label", metavar="COLUMN", help="the column that a model is to learn")
+    arguments.add_argument("--published", action="store_true", help="take features from published slices")
+    arguments.add_argument(
+        "--protected",
+        nargs="*",
+        default=[],
+        metavar="COLUMN",
+        help="columns of the spine that features may stand in for",
+    )
+    arguments.add_argument("--output", type=Path, required=True, metavar="DIR", help="where the set is written")
+
+
+def span(context: Context) -> tuple[date, date]:
+    """The days asked for; one day without --from and --to."""
+    options = context.options
+    return options.start or options.end or context.as_of, options.end or options.start or context.as_of
+
+
+def _list(context: Context) -> None:
+    """Every feature with its view, unit and meaning."""
+    print(answers.listed(steps.store(context), context.options.features))
+
+
+def _describe(context: Context) -> None:
+    """All that is known of features: meaning, lineage, owner, class, purposes, published days, spread."""
+    print(answers.described(context, steps.store(context), context.options.features))
+
+
+def _plan(context: Context) -> None:
+    """Passes with scans and shuffles; slices that stand, are missing or outdated; what a new definition costs."""
+    print(answers.planned(steps.store(context), *span(context), context.options.views))
+
+
+def _build(context: Context) -> None:
+    """Publish the slices of the days asked for, and their statistics."""
+    steps.publish(context, steps.store(context), *span(context), context.options.views)
+
+
+def _watch(context: Context) -> None:
+    """PSI, nulls and means of a day against a reference day."""
+    answers.drift(context, steps.store(context))
+
+
+def _make(context: Context) -> None:
+    """A training set for anybody's spine, with its manifest and the proxies in it."""
+    answers.training_set(context, steps.store(context))
+
+
+JOBS = (
+    Job("features list", "every feature: name, view, unit, meaning", _list, options=_patterns, recorded=False),
+    Job("features describe", "all that is known of features", _describe, options=_patterns, recorded=False),
+    Job("features plan", "passes, shuffles, and slices to build or mend", _plan, options=_days, recorded=False),
+    Job(
+        "features build",
+        "publish slices: build missing days, mend changed ones",
+        _build,
+        reads=("account", "account_book", "transaction"),
+        writes=(*VIEWS, "feature_slice", "feature_statistics"),
+        options=_days,
+    ),
+    Job("features drift", "how far a day's features have shifted", _watch, options=_drift, recorded=False),
+    Job("features training-set", "features as of a spine's times", _make, options=_training_set, recorded=False),
+)
+
+
+def main(argv: list[str]) -> int:
+    """``feature_commands.py build …``, for spark-submit."""
+    known = {job.name.removeprefix("features "): job for job in JOBS}
+    if not argv or argv[0] not in known:
+        print(f"feature_commands: say one of {', '.join(known)}", file=sys.stderr)
+        return 2
+    return run(known[argv[0]], argv[1:])
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

@@ -1,0 +1,158 @@
+"""What ``strata features …`` prints and writes: lists, descriptions, plans, drift, training sets."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from datetime import date
+
+from pyspark.sql import DataFrame
+from pyspark.sql import functions as F
+
+from strata.features import FeatureError, FeatureStore, FeatureTypeError, proxy_report
+from strata.features.definitions import Feature
+from strata.jobs.runtime.errors import GateError, UsageError
+from strata.jobs.runtime.run import Context
+from strata.jobs.sources.anytable import read_any
+
+# Under 0.1 is stable, over 0.25 another population (Siddiqi 2006).
+STABLE, SHIFTED = 0.1, 0.25
+
+
+@contextmanager
+def refusals() -> Iterator[None]:
+    """What the store refuses is the caller's to mend."""
+    try:
+        yield
+    except (FeatureError, FeatureTypeError) as wrong:
+        raise UsageError(str(wrong)) from wrong
+
+
+def listed(store: FeatureStore, patterns: Sequence[str]) -> str:
+    """One line a feature, under its view."""
+    lines = []
+    with refusals():
+        chosen = store.chosen(patterns)
+    for view in store.views:
+        mine = [feature for feature in chosen if feature.view == view.name]
+        if mine:
+            lines.append(f"{view.name} (version {view.version}, of {view.entity.name}): {view.description}")
+            width = max(len(feature.name) for feature in mine)
+            lines += [f"  {f.name:<{width}}  {f.unit or '-':<5}  {f.description}" for f in mine]
+    return "\n".join([*lines, f"{len(chosen)} features in {len({f.view for f in chosen})} views"])
+
+
+def described(context: Context, store: FeatureStore, patterns: Sequence[str]) -> str:
+    """A paragraph a feature: what it means, what it is made of, who may use it, where and how it stands."""
+    with refusals():
+        chosen = store.chosen(patterns)
+    spread = _newest_statistics(context, [feature.name for feature in chosen])
+    return "\n\n".join(_about(store, feature, spread.get(feature.name)) for feature in chosen)
+
+
+def _about(store: FeatureStore, feature: Feature, spread: str | None) -> str:
+    view = store.view(feature.view)
+    made = (
+        f"from {', '.join(feature.inputs)}: {feature.measure}"
+        if feature.inputs
+        else f"{view.source}: {feature.measure}"
+    )
+    clocks = ", ".join(name for name in (view.event_ts, view.valid_from, view.known_ts) if name)
+    lines = [
+        feature.name,
+        f"  {feature.description}; unit {feature.unit or 'none'}",
+        f"  {made}" + (f", {feature.agg} over {feature.days} days" if feature.agg else ""),
+        f"  view {view.name} version {view.version} ({view.definition_hash}), clocks {clocks}, of {view.entity.name}",
+        f"  owner {view.owner}; personal data: {feature.personal}; purposes: {', '.join(sorted(feature.purposes))}",
+    ]
+    return "\n".join([*lines, f"  {spread}"] if spread else lines)
+
+
+def _newest_statistics(context: Context, names: Sequence[str]) -> dict[str, str]:
+    if not context.lake.exists("feature_statistics"):
+        return {}
+    figures = context.lake.read("feature_statistics").where(F.col("feature").isin(list(names)))
+    newest = figures.groupBy("feature").agg(F.max_by(F.struct("*"), "as_of_date").alias("row")).collect()
+    return {row["feature"]: _spread(row["row"]) for row in newest}
+
+
+def _spread(row: dict[str, object]) -> str:
+    figures = ", ".join(f"{name} {row[name]:,.4g}" for name in ("mean", "q05", "q50", "q95") if row[name] is not None)
+    return f"on {row['as_of_date']}: {row['rows']:,} rows, {row['null_ratio']:.1%} null, {figures or 'no value'}"
+
+
+def planned(store: FeatureStore, start: date, end: date, patterns: Sequence[str]) -> str:
+    """The passes of the views asked for, their slices' state, and what a change of definition would rebuild."""
+    with refusals():
+        builds = store.plan_build(start, end, patterns)
+        names = [feature.name for build in builds for feature in build.view.features]
+        lines = [store.plan(names), f"slices from {start} to {end}:"]
+    for build in builds:
+        lines.append(f"- {build}")
+        stand = len(build.current) + sum(len(days) for days in build.outdated.values())
+        again = f"{stand} days of version {build.view.version} would be built anew as version {build.view.version + 1}"
+        lines.append(
+            f"  a changed definition: {again}, beside it" if stand else "  a changed definition: nothing stands yet"
+        )
+    return "\n".join(lines)
+
+
+def drift(context: Context, store: FeatureStore) -> None:
+    """Print one line a feature, the most shifted first; ``GateError`` when one is above the gate."""
+    options = context.options
+    with refusals(), context.progress.step(f"drift since {options.reference}"):
+        rows = store.drift(options.entity, options.reference, context.as_of, options.features).collect()
+    width = max(len(row["feature"]) for row in rows)
+    print(f"{'feature':<{width}}  {'PSI':>7}  {'null then':>9} {'now':>7}  {'mean then':>12} {'now':>12}")
+    for row in rows:
+        said = "stable" if row["psi"] < STABLE else "shifted" if row["psi"] > SHIFTED else "moving"
+        means = " ".join(
+            f"{'-' if mean is None else format(mean, ',.2f'):>12}" for mean in (row["mean_reference"], row["mean"])
+        )
+        nulls = f"{row['null_ratio_reference']:>9.1%} {row['null_ratio']:>7.1%}"
+        print(f"{row['feature']:<{width}}  {row['psi']:>7.3f}  {nulls}  {means}  {said}")
+    above = [row["feature"] for row in rows if options.gate is not None and row["psi"] > options.gate]
+    if above:
+        raise GateError(f"{len(above)} features have a PSI above {options.gate}: {', '.join(above[:5])}")
+
+
+def training_set(context: Context, store: FeatureStore) -> None:
+    """Write ``training_set/`` (Delta), ``manifest.json`` and, for protected columns, ``proxies.csv``."""
+    options = context.options
+    spine = _spine(context)
+    asked = {"purpose": options.purpose, "at": options.at, "published": options.published}
+    folder = options.output
+    folder.mkdir(parents=True, exist_ok=True)
+    with refusals(), context.progress.step("training set") as step:
+        rows = store.training_set(spine.drop(*options.protected), options.features, options.label, **asked)
+        rows.write.format("delta").mode("overwrite").option("overwriteSchema", "true").save(
+            str(folder / "training_set")
+        )
+        step.says(f"{rows.count():,} rows, {len(rows.columns)} columns")
+    with refusals(), context.progress.step("manifest"):
+        manifest = store.manifest(spine.drop(*options.protected), options.features, options.label, **asked)
+        (folder / "manifest.json").write_text(manifest.to_json())
+    if options.protected:
+        with refusals(), context.progress.step("proxies") as step:
+            step.says(_proxies(context, store, spine))
+
+
+def _spine(context: Context) -> DataFrame:
+    """The spine as a table of names that were in the file."""
+    table = read_any(context.spark, context.options.spine, fewest=1)
+    return table.rows.select(*(F.col(f"`{ours}`").alias(theirs) for ours, theirs in table.names.items()))
+
+
+def _proxies(context: Context, store: FeatureStore, spine: DataFrame) -> str:
+    options = context.options
+    names = [feature.name for feature in store.chosen(options.features)]
+    rows = store.training_set(
+        spine, options.features, purpose=options.purpose, at=options.at, published=options.published
+    )
+    found = proxy_report(rows, names, options.protected).toPandas()
+    found.to_csv(options.output / "proxies.csv", index=False)
+    strong = found[found["is_proxy"]]
+    told = ", ".join(
+        f"{row.feature} for {row.attribute} (V {row.cramers_v:.2f})" for row in strong.head(3).itertuples()
+    )
+    return f"{len(strong)} of {len(found)} pairs: {told}" if len(strong) else f"none of {len(found)} pairs"

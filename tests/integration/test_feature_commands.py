@@ -1,0 +1,98 @@
+"""``strata features …`` on the embedded bank: what it prints, what it writes, and how it refuses."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+
+import pandas as pd
+import pytest
+
+from strata.features import Manifest
+from strata.features.contracts import feature_table
+from strata.features.views import berka_views
+from strata.jobs import cli
+from strata.jobs.feature_commands import JOBS
+from tests.conftest import Bank, bank_at, in_zone
+
+COMMANDS = {job.name.removeprefix("features "): job for job in JOBS}
+DAYS = ("--from", "1994-03-29", "--to", "1994-03-31")
+
+
+@pytest.fixture(scope="module")
+def own(bank: Bank, tmp_path_factory) -> Bank:
+    """A copy of the bank: what is published here makes nobody else's run outdated."""
+    root = tmp_path_factory.mktemp("own")
+    shutil.copytree(bank.lake, root / ".strata" / "lake")
+    return bank_at(bank.spark, root, Path(bank.settings.token_key_file))
+
+
+@pytest.fixture(autouse=True)
+def banks_zone(own: Bank):
+    with in_zone(own.spark, own.settings.bank_timezone):
+        yield
+
+
+def test_features_are_listed_and_described(own: Bank, capsys):
+    assert own.run(COMMANDS["list"], "income_pension*") == 0
+    printed = capsys.readouterr().out
+    assert "income (version 1, of account)" in printed and "income_pension_90d_flag" in printed
+    assert printed.strip().endswith("3 features in 1 views")
+    assert own.run(COMMANDS["describe"], "income_pension_90d_flag") == 0
+    printed = capsys.readouterr().out
+    assert "from income_pension_count_90d_cnt" in printed and "credit_risk" in printed
+    assert "on 1994-03-31: 1,229 rows, 0.0% null" in printed
+    assert own.run(COMMANDS["list"], "nobody_*") == 2
+    assert "features: nothing is called 'nobody_*'" in capsys.readouterr().err
+
+
+def test_slices_are_planned_built_and_watched(own: Bank, capsys):
+    assert own.run(COMMANDS["plan"], *DAYS) == 0
+    printed = capsys.readouterr().out
+    assert "transaction (event_ts, known_ts)" in printed and "shuffles 5" in printed
+    assert "feature_account_income: 1 days stand, 2 are missing (1994-03-29 to 1994-03-30)" in printed
+    before = {view.name: own.tables().read(feature_table(view).name).collect() for view in berka_views()}
+    assert own.run(COMMANDS["build"], *DAYS) == 0
+    assert own.run(COMMANDS["build"], *DAYS) == 0
+    for view in berka_views():
+        rows = own.tables().read(feature_table(view).name)
+        assert rows.select("as_of_date").distinct().count() == 3
+        # The day that stood is what it was.
+        assert sorted(rows.where("as_of_date = '1994-03-31'").collect()) == sorted(before[view.name])
+    figures = own.tables().read("feature_statistics")
+    assert figures.groupBy("as_of_date").count().count() == 3
+    capsys.readouterr()
+    assert own.run(COMMANDS["drift"], "--reference", "1994-03-29", "income_*") == 0
+    printed = capsys.readouterr().out
+    assert printed.count("stable") >= 10 and "PSI" in printed
+    assert own.run(COMMANDS["drift"], "--reference", "1994-03-29", "--gate", "-1", "income_*") == 4
+    assert "have a PSI above -1" in capsys.readouterr().err
+    assert own.run(COMMANDS["build"], "--from", "1994-03-31", "--to", "1994-03-30") == 2
+    assert "end: 1994-03-30 lies before start" in capsys.readouterr().err
+
+
+def test_a_training_set_of_anybodys_spine_with_its_proxies(own: Bank, tmp_path, capsys):
+    tables = own.tables()
+    people = tables.read("account_holder").where("role = 'owner'").join(tables.read("customer"), "customer_id")
+    spine = people.selectExpr(
+        "account_id", "DATE '1994-03-31' AS asked_on", "gender", "account_id % 2 AS odd"
+    ).toPandas()
+    spine.sample(frac=1, random_state=1).head(800).to_csv(tmp_path / "spine.csv", index=False)
+    asked = ("--spine", str(tmp_path / "spine.csv"), "--at", "asked_on", "--features", "spending_*", "balance_*")
+    output = tmp_path / "out"
+    given = ("--purpose", "credit_risk", "--label", "odd", "--protected", "gender", "--output", str(output))
+    assert own.run(COMMANDS["training-set"], *asked, *given) == 0
+    rows = own.spark.read.format("delta").load(str(output / "training_set"))
+    assert rows.count() == 800 and rows.columns[-1] == "odd" and "gender" not in rows.columns
+    manifest = Manifest.from_json((output / "manifest.json").read_text())
+    assert manifest.spine_rows == 800 and set(manifest.tables) == {"transaction"}
+    proxies = pd.read_csv(output / "proxies.csv")
+    assert set(proxies["attribute"]) == {"gender"} and len(proxies) == len(manifest.features)
+    assert own.run(COMMANDS["training-set"], *asked, "--purpose", "gossip", "--output", str(output)) == 2
+    assert "is not for 'gossip'" in capsys.readouterr().err
+
+
+def test_two_words_make_a_command(capsys):
+    assert cli.main(["features", "plan", "--help"]) == 0
+    assert "strata features plan" in capsys.readouterr().out
+    assert cli.main(["features", "dance"]) == 2
