@@ -222,10 +222,9 @@ def test_slices_serve_training_sets_and_say_what_is_not_there(spark, tmp_path):
     store, lake = _store(spark, tmp_path)
     bank.land(spark, lake)
     store.materialize("*", DAYS[0], DAYS[3])
-    asked = [(n, n % PEOPLE, datetime.combine(DAYS[n % 4], datetime.min.time())) for n in range(60)] + [
-        (60, None, None)
-    ]
-    spine = spark.createDataFrame(asked, "row long, person_id long, at timestamp")
+    asked = [(n, n % PEOPLE, DAYS[n % 4]) for n in range(60)] + [(60, None, None)]
+    days = spark.createDataFrame(asked, "row long, person_id long, at date")
+    spine = days.withColumn("at", F.col("at").cast("timestamp"))
     wanted = {"purpose": "credit_risk"}
     slices = store.training_set(spine, ["paying_*", "living_*"], published=True, **wanted).orderBy("row").collect()
     exact = store.training_set(spine, ["paying_*", "living_*"], **wanted).orderBy("row").collect()
