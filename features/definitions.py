@@ -266,7 +266,8 @@ class FeatureView:
             raise FeatureError(f"view {self.name}: windowed features need event_ts, state features valid_from")
         if isinstance(item, StateValue):
             name = "_".join(part for part in (self.name, item.label, item.unit) if part)
-            return [self._feature(item, name, "state", _case([self.where], item.measure), item.unit)]
+            about = item.description or item.measure
+            return [self._feature(item, name, "state", _case([self.where], item.measure), item.unit, about)]
         values: Sequence[str | None] = item.by[1] if item.by else [None]
         return [
             self._windowed(item, value, agg, length) for value in values for agg in item.aggs for length in item.days
@@ -277,7 +278,10 @@ class FeatureView:
         parts = (self.name, item.label, value, agg, f"{length}d", unit)
         equal = None if item.by is None or value is None else f"{item.by[0]} = '{value}'"
         measure = _case([self.where, item.where, equal], item.measure)
-        return self._feature(item, "_".join(part for part in parts if part), "windowed", measure, unit, agg, length)
+        said = " and ".join(part for part in (None if item.description else item.where, equal) if part)
+        about = f"{item.description or item.measure}{f' where {said}' if said else ''}"
+        name = "_".join(part for part in parts if part)
+        return self._feature(item, name, "windowed", measure, unit, about, agg, length)
 
     def _feature(
         self,
@@ -286,6 +290,7 @@ class FeatureView:
         kind: str,
         measure: str,
         unit: str,
+        about: str,
         agg: str | None = None,
         days: int | None = None,
     ) -> Feature:
@@ -298,7 +303,7 @@ class FeatureView:
             agg=agg,
             days=days,
             unit=unit,
-            description=f"{item.description or item.measure}: {agg or 'value'}{span}",
+            description=f"{about}: {agg or 'value'}{span}",
             personal=item.personal or self.personal,
             purposes=frozenset(self.purposes),
             intermediate=item.intermediate,

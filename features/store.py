@@ -252,20 +252,24 @@ class FeatureStore:
         """One row a feature, the most shifted first: PSI of day ``ds`` against ``reference``, nulls and means of both.
 
         Published slices are read where both days stand, else the snapshots are computed. Features that
-        are no numbers or flags are left out. Plan: that of both snapshots, twice scanned.
+        are no numbers or flags are left out. Plan: that of both days, held while they are measured.
         """
-        before, after = (self._published_or_computed(entity, day, features) for day in (reference, ds))
+        before, after = (self._published_or_computed(entity, day, features).persist() for day in (reference, ds))
         names = [f.name for f in before.schema.fields if isinstance(f.dataType, NumericType | BooleanType)]
         names = [name for name in names if name in {f.name for f in self.chosen(features)}]
         shifts = population_stability(before, after, names)
         figures = [
-            feature_statistics(day, names).select(
+            feature_statistics(rows, names).select(
                 "feature", F.col("null_ratio").alias(f"null_ratio{end}"), F.col("mean").alias(f"mean{end}")
             )
-            for day, end in ((before, "_reference"), (after, ""))
+            for rows, end in ((before, "_reference"), (after, ""))
         ]
-        joined = shifts.join(figures[0], "feature").join(figures[1], "feature")
-        return joined.orderBy(F.desc("psi"), "feature")
+        joined = shifts.join(figures[0], "feature").join(figures[1], "feature").orderBy(F.desc("psi"), "feature")
+        # A row a feature: brought home now, so that the days need not be held any longer.
+        found = self._spark.createDataFrame(joined.collect(), joined.schema)
+        before.unpersist()
+        after.unpersist()
+        return found
 
     def consented(self, spine: DataFrame, purpose: str, *, at: str = "at", now: date) -> DataFrame:
         """The spine with ``has_consent``: whether each row may be used for ``purpose`` (see ``consent.consented``)."""

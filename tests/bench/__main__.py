@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+from dataclasses import replace
 from functools import partial
 
 from tests.bench import features, growth, speed, truth
@@ -26,7 +27,13 @@ def main() -> None:
     arguments.add_argument(
         "--small", action="store_true", help="try the speed parts at a tenth or a hundredth of their size, kept apart"
     )
+    arguments.add_argument(
+        "--times", type=int, metavar="N", help="how often a speed part runs each job (default 3)"
+    )
     options = arguments.parse_args()
+    if options.times:
+        for part, module in (("scorecard_speed", speed), ("features_speed", features)):
+            PARTS[part] = partial(module.run, replace(module.FULL, times=options.times))
     parts = SMALL if options.small else PARTS
     if options.part and options.part not in parts:
         arguments.error(f"--small: {options.part} has one size only; there are: {', '.join(SMALL)}")

@@ -27,7 +27,7 @@ class Sizes:
     folder: Path
 
 
-FULL = Sizes(1.0, (0.25, 1.0, 4.0), 0.1, 3, RESULTS)
+FULL = Sizes(1.0, (0.25, 1.0, 2.0), 0.1, 3, RESULTS)
 SMALL = Sizes(0.01, (0.01, 0.02, 0.04), 0.001, 1, SCRATCH / "results_small")
 
 
@@ -36,6 +36,7 @@ def run(sizes: Sizes = FULL) -> None:
     bank = Bank(sizes.scale)
     figures = Figures(
         bank=bank,
+        times=sizes.times,
         compared={entry: measured(sizes, entry, bank) for entry in ENTRIES},
         fewer={days: measured(sizes, replace(WINDOWS, days=days), bank) for days in (DAYS[-1:], DAYS[1:], DAYS)},
         growth={
@@ -69,7 +70,7 @@ def measured(sizes: Sizes, entry: Entry, bank: Bank) -> Measurement:
         return {"checks": runs[0].pop("checks", {}), "runs": runs} | _medians(runs)
 
     path = sizes.folder / "features_speed" / f"{entry.name}_{bank.name}.json"
-    return kept(path, stamp_of(entry.script.stamp(), repr((entry, AGGS)), bank.stamp()), measure)
+    return kept(path, stamp_of(entry.script.stamp(), repr((entry, AGGS, sizes.times)), bank.stamp()), measure)
 
 
 def _run(entry: Entry, bank: Bank, checked: bool) -> Measurement:

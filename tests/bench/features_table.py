@@ -19,8 +19,8 @@ PREFACE = f"""# How fast the feature engine is
 A made-up bank (`features_data.py`): {{events:,}} events of {{customers:,}} customers over two years, {{points:,}} spine
 rows at random moments of the second year, five tables of {{states:,}} states with four columns. Rows become known
 minutes after they happen, 2 % of them days after. Windows of {", ".join(map(str, DAYS))} days; of amount in each:
-{", ".join(AGGS)}. Each run is a process of its own on 2 cores, from Parquet to Parquet; medians of three (a small
-try: one). Spark, ours and plain: `local[2]`, 6 GiB driver, 4 shuffle partitions. "First" is in a cold session, whose
+{", ".join(AGGS)}. Each run is a process of its own on 2 cores, from Parquet to Parquet; {{runs}}.
+Spark, ours and plain: `local[2]`, 6 GiB driver, 4 shuffle partitions. "First" is in a cold session, whose
 start is apart: some seconds of it are Spark's loading and compiling; "again" is the same job once more in that session.
 Who has no session is compared by the one time there is. Peak memory is that of the process and its children. A run ends
 at {CAP_SECONDS} s or {CAP_BYTES / 2**30:.0f} GiB resident: then its seconds are a lower bound (≥). "× ours" is against
@@ -52,6 +52,7 @@ class Figures:
     """All measurements: by entry; ours by windows asked, by task and scale, by what a hot key holds, of slices."""
 
     bank: Bank
+    times: int
     compared: Mapping[Entry, Measurement]
     fewer: Mapping[tuple[int, ...], Measurement]
     growth: Mapping[str, Mapping[float, Measurement]]
@@ -76,7 +77,7 @@ def features_table(figures: Figures) -> str:
     """Goals, then a section a task and question, fewer windows, growth and hot keys."""
     return "".join(
         [
-            PREFACE.format(**sizes(figures.bank)),
+            PREFACE.format(**sizes(figures.bank), runs=runs(figures.times)),
             "\n## Goals\n\n",
             table(["goal", "first", "met", "again", "met"], [goal.row() for goal in goals(figures)]),
             *(_compared(figures, task, known) for task in ("windows", "states") for known in QUESTIONS),
@@ -91,6 +92,11 @@ def features_table(figures: Figures) -> str:
 def sizes(bank: Bank) -> dict[str, int]:
     """How many there are of what, for the preface."""
     return {"events": bank.events, "customers": bank.customers, "points": bank.points, "states": bank.states}
+
+
+def runs(times: int) -> str:
+    """How a figure comes from runs, in words."""
+    return "one run" if times == 1 else f"medians of {times} runs"
 
 
 @dataclass(frozen=True)
