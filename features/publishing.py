@@ -48,6 +48,9 @@ class TablePort(Protocol):
 class SlicePort(TablePort, Protocol):
     """A table port that can also publish slices."""
 
+    def declare(self, table: Table) -> None:
+        """Make the contract of a published table known, so that it can be read and written by name."""
+
     def changes(self, name: str, since: int, until: int) -> DataFrame:
         """Rows of the table that stand in one of two versions and not, or not as often, in the other."""
 

@@ -83,6 +83,8 @@ class FeatureStore:
             if shared:
                 raise FeatureError(f"view {view.name}: feature {shared[0]} stands in view {other.name} already")
         self._views[view.name] = view
+        if isinstance(self._tables, SlicePort):
+            self._tables.declare(feature_table(view))
 
     def describe(self, features: str | Sequence[str] = "*") -> DataFrame:
         """One row a feature: name, view and its version, source, unit, meaning, owner, personal class, purposes."""

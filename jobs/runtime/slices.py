@@ -29,6 +29,10 @@ class FeatureTables:
         """The version that the run sees, ``None`` when there is no such table."""
         return self.lake.pin(name).version if self.lake.exists(name) else None
 
+    def declare(self, table: Table) -> None:
+        """Make the contract of a published table known."""
+        self.lake.declare(table)
+
     def changes(self, name: str, since: int, until: int) -> DataFrame:
         """What differs between two versions of a table."""
         return self.lake.changes(name, since, until)
@@ -38,8 +42,6 @@ class FeatureTables:
 
         Rows are shuffled by day first, so that a day is one file, or several of a good size, and not one a task.
         """
-        for table, _ in parts:
-            self.lake.declare(table)
         balanced = f"SELECT /*+ REBALANCE({AS_OF}) */ * FROM {{rows}}"
         self.lake.replace_all(
             {table.name: self.lake.spark.sql(balanced, rows=rows) for table, rows in parts}, snapshot=days
