@@ -27,9 +27,7 @@ def main() -> None:
     arguments.add_argument(
         "--small", action="store_true", help="try the speed parts at a tenth or a hundredth of their size, kept apart"
     )
-    arguments.add_argument(
-        "--times", type=int, metavar="N", help="how often a speed part runs each job (default 3)"
-    )
+    arguments.add_argument("--times", type=int, metavar="N", help="how often a speed part runs each job (default 3)")
     options = arguments.parse_args()
     if options.times:
         for part, module in (("scorecard_speed", speed), ("features_speed", features)):
