@@ -16,6 +16,14 @@ QUANTILES = (0.01, 0.05, 0.25, 0.5, 0.75, 0.95, 0.99)
 _ACCURACY = 10_000
 
 
+def measurable(rows: DataFrame, features: Sequence[str]) -> list[str]:
+    """Those of ``features`` that are numbers or flags in ``rows``, in the order of its columns."""
+    kinds = {field.name: field.dataType for field in rows.schema.fields}
+    return [
+        name for name, kind in kinds.items() if name in set(features) and isinstance(kind, NumericType | BooleanType)
+    ]
+
+
 def feature_statistics(rows: DataFrame, features: Sequence[str]) -> DataFrame:
     """One row a feature: rows, nulls, null_ratio, distinct (about 2 % off), mean, std, min, max, q01 … q99.
 

@@ -10,7 +10,6 @@ from typing import Any
 
 from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
-from pyspark.sql.types import BooleanType, NumericType
 
 from strata.conf.tables import protected_columns
 from strata.features.compute import compute_features, plan_passes
@@ -21,7 +20,7 @@ from strata.features.manifest import Manifest, fingerprint
 from strata.features.materialize import AS_OF, Build, cells
 from strata.features.permissions import Consents, check_consent, check_use
 from strata.features.publishing import Published, SlicePort, TablePort, builds, publish, with_slices
-from strata.features.statistics import feature_statistics, population_stability
+from strata.features.statistics import feature_statistics, measurable, population_stability
 
 
 class FeatureStore:
@@ -257,8 +256,7 @@ class FeatureStore:
         are no numbers or flags are left out. Plan: that of both days, held while they are measured.
         """
         before, after = (self._published_or_computed(entity, day, features).persist() for day in (reference, ds))
-        names = [f.name for f in before.schema.fields if isinstance(f.dataType, NumericType | BooleanType)]
-        names = [name for name in names if name in {f.name for f in self.chosen(features)}]
+        names = measurable(before, [feature.name for feature in self.chosen(features)])
         shifts = population_stability(before, after, names)
         figures = [
             feature_statistics(rows, names).select(

@@ -124,17 +124,19 @@ def training_set(context: Context, store: FeatureStore) -> None:
     folder = options.output
     folder.mkdir(parents=True, exist_ok=True)
     with refusals(), context.progress.step("training set") as step:
-        rows = store.training_set(spine.drop(*options.protected), options.features, options.label, **asked)
-        rows.write.format("delta").mode("overwrite").option("overwriteSchema", "true").save(
-            str(folder / "training_set")
-        )
-        step.says(f"{rows.count():,} rows, {len(rows.columns)} columns")
+        # Computed once, for the table, its size and the proxies; what is written has no protected column.
+        rows = store.training_set(spine, options.features, options.label, **asked).persist()
+        written = rows.drop(*options.protected)
+        writer = written.write.format("delta").mode("overwrite").option("overwriteSchema", "true")
+        writer.save(str(folder / "training_set"))
+        step.says(f"{rows.count():,} rows, {len(written.columns)} columns")
     with refusals(), context.progress.step("manifest"):
         manifest = store.manifest(spine.drop(*options.protected), options.features, options.label, **asked)
         (folder / "manifest.json").write_text(manifest.to_json())
     if options.protected:
         with refusals(), context.progress.step("proxies") as step:
-            step.says(_proxies(context, store, spine))
+            step.says(_proxies(context, rows, manifest.features))
+    rows.unpersist()
 
 
 def _spine(context: Context) -> DataFrame:
@@ -143,13 +145,9 @@ def _spine(context: Context) -> DataFrame:
     return table.rows.select(*(F.col(f"`{ours}`").alias(theirs) for ours, theirs in table.names.items()))
 
 
-def _proxies(context: Context, store: FeatureStore, spine: DataFrame) -> str:
+def _proxies(context: Context, rows: DataFrame, features: Sequence[str]) -> str:
     options = context.options
-    names = [feature.name for feature in store.chosen(options.features)]
-    rows = store.training_set(
-        spine, options.features, purpose=options.purpose, at=options.at, published=options.published
-    )
-    found = proxy_report(rows, names, options.protected).toPandas()
+    found = proxy_report(rows, features, options.protected).toPandas()
     found.to_csv(options.output / "proxies.csv", index=False)
     strong = found[found["is_proxy"]]
     told = ", ".join(

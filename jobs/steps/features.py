@@ -7,10 +7,9 @@ from datetime import date
 from functools import reduce
 
 from pyspark.sql import DataFrame
-from pyspark.sql.types import BooleanType, NumericType
 
 from strata.features.publishing import Published
-from strata.features.statistics import feature_statistics
+from strata.features.statistics import feature_statistics, measurable
 from strata.features.store import FeatureStore
 from strata.features.views import berka_views
 from strata.jobs.runtime.run import Context
@@ -60,8 +59,7 @@ def write_statistics(context: Context, features: FeatureStore, days: Sequence[da
         parts = []
         for entity in dict.fromkeys(view.entity.name for view in features.views):
             rows = features.published(entity, day)
-            names = [f.name for f in rows.schema.fields if isinstance(f.dataType, NumericType | BooleanType)]
-            parts.append(feature_statistics(rows, [name for name in names if name in features.names]))
+            parts.append(feature_statistics(rows, measurable(rows, features.names)))
         figures = reduce(DataFrame.unionByName, parts)
         dated = figures.selectExpr(f"DATE '{day.isoformat()}' AS as_of_date", "*")
         context.lake.replace("feature_statistics", dated, snapshot=day)
