@@ -11,7 +11,7 @@ import numpy as np
 from tests.bench.features_check import differing
 from tests.bench.features_data import Bank
 from tests.bench.features_entries import AGGS, DAYS, OURS, Entry
-from tests.bench.kept import Measurement, table
+from tests.bench.kept import Measurement, runs, table
 from tests.bench.peer import CAP_BYTES, CAP_SECONDS
 
 PREFACE = f"""# How fast the feature engine is
@@ -92,11 +92,6 @@ def features_table(figures: Figures) -> str:
 def sizes(bank: Bank) -> dict[str, int]:
     """How many there are of what, for the preface."""
     return {"events": bank.events, "customers": bank.customers, "points": bank.points, "states": bank.states}
-
-
-def runs(times: int) -> str:
-    """How a figure comes from runs, in words."""
-    return "one run" if times == 1 else f"medians of {times} runs"
 
 
 @dataclass(frozen=True)

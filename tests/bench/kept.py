@@ -54,3 +54,8 @@ def table(titles: list[str], rows: list[list[str]]) -> str:
     """A Markdown table."""
     lines = [titles, ["---"] * len(titles), *rows]
     return "".join(f"| {' | '.join(cells)} |\n" for cells in lines)
+
+
+def runs(times: int) -> str:
+    """How a figure comes from runs, in words."""
+    return "one run" if times == 1 else f"medians of {times} runs"

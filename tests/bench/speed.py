@@ -61,19 +61,28 @@ def binners() -> dict[str, Binner]:
 
 def run(sizes: Sizes = FULL) -> None:
     """Measure what is missing, then print and keep the table."""
-    binned = {
-        features: {name: _binning(sizes, name, sizes.rows, features) for name in binners()}
-        for features in sizes.features
-    }
+    binned = _compared(sizes)
     few = {
         name: _binning(sizes, name, sizes.rows, FEW_FEATURES)
         for name in binners()
         if any(of[name]["runs"][-1]["status"] != "done" for of in binned.values())
     }
     growth = {rows: _binning(sizes, "strata", rows, min(sizes.features)) for rows in sizes.growing_rows}
-    text = speed_table(binned, few, growth, _scoring(sizes), sizes.rows)
+    text = speed_table(binned, few, growth, _scoring(sizes), sizes.rows, sizes.times)
     (sizes.folder / "scorecard_speed.md").write_text(text)
     print(text)
+
+
+def _compared(sizes: Sizes) -> dict[int, dict[str, Measurement]]:
+    """All binners at each number of features; who was stopped at one is slower still at more, and isn't asked."""
+    binned: dict[int, dict[str, Measurement]] = {}
+    stopped: dict[str, Measurement] = {}
+    for features in sorted(sizes.features):
+        binned[features] = {
+            name: stopped.get(name) or _binning(sizes, name, sizes.rows, features) for name in binners()
+        }
+        stopped |= {name: one for name, one in binned[features].items() if one["runs"][-1]["status"] != "done"}
+    return binned
 
 
 def _binning(sizes: Sizes, name: str, rows: int, features: int) -> Measurement:

