@@ -30,6 +30,7 @@ class Layer(StrEnum):
     FEATURES = "features"
     GOLD = "gold"
     OPS = "ops"
+    TRUTH = "truth"
 
 
 class Column(Frozen):
@@ -108,7 +109,8 @@ class Table(Frozen):
     @property
     def check_sql(self) -> str | None:
         """All row rules as one predicate, for the table's CHECK constraint; ``None`` without rules."""
-        return " AND ".join(f"({check.sql})" for check in self.checks) or None
+        # A CHECK refuses null where a rule doesn't: what isn't delivered breaks nothing.
+        return " AND ".join(f"(({check.sql}) IS NOT FALSE)" for check in self.checks) or None
 
     @property
     def properties(self) -> dict[str, str]:

@@ -6,7 +6,7 @@ import hashlib
 from datetime import date
 from importlib.resources import files
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import yaml
 from pydantic import Field, ValidationError
@@ -19,9 +19,10 @@ class SettingsError(ValueError):
 
 
 class Gates(Frozen):
-    """Shares above which a job stops and the last good snapshot stays."""
+    """Above which a job stops and the last good snapshot stays: a share of a file's rows and a number of them."""
 
     quarantine_share: float = Field(0.01, ge=0, le=1)
+    quarantine_rows: int = Field(0, ge=0)
 
 
 class Validation(Frozen):
@@ -29,6 +30,15 @@ class Validation(Frozen):
 
     folds: int = Field(5, ge=2)
     repeats: int = Field(4, ge=1)
+
+
+class SimulatedBank(Frozen):
+    """Size, seed and time of the simulated bank; ``start`` is a first of a month."""
+
+    customers: int = Field(2_000, ge=500)
+    start: date = date(2025, 1, 1)
+    months: int = Field(3, ge=1, le=120)
+    drop: Literal["day", "month"] = "month"
 
 
 class SparkSettings(Frozen):
@@ -44,6 +54,7 @@ class Settings(Frozen):
     """Everything a run may be told. Paths are relative to the working directory."""
 
     env: str
+    bank: Literal["berka", "simulated"]
     bank_timezone: str
     as_of: date
     lake: str
@@ -55,6 +66,7 @@ class Settings(Frozen):
     lock_hours: float = Field(6, gt=0)
     gates: Gates = Gates()
     validation: Validation = Validation()
+    simulation: SimulatedBank = SimulatedBank()
     spark: SparkSettings = SparkSettings()
 
     @property

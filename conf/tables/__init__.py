@@ -2,14 +2,28 @@
 
 from __future__ import annotations
 
-from strata.conf.contracts import Table
-from strata.conf.tables import book, bronze, gold, network, ops, quarantine, silver
+from types import ModuleType
 
+from strata.conf.contracts import Table
+from strata.conf.feeds import FEEDS
+from strata.conf.tables import behaviour, book, bronze, credit, gold, network, ops, people, silver, structure
+from strata.conf.tables.bronze import bronze_of
+from strata.conf.tables.quarantine import quarantine_of
+
+
+def _declared(*rooms: ModuleType) -> dict[str, Table]:
+    return {table.name: table for room in rooms for table in vars(room).values() if isinstance(table, Table)}
+
+
+SILVER = _declared(silver, people, credit, behaviour, structure)
+DERIVED = (
+    *(quarantine_of(name) for name in SILVER),
+    *(bronze_of(feed, SILVER[feed.table]) for feed in FEEDS),
+)
 ALL: dict[str, Table] = {
-    table.name: table
-    for room in (bronze, silver, book, quarantine, network, gold, ops)
-    for table in vars(room).values()
-    if isinstance(table, Table)
+    **SILVER,
+    **_declared(bronze, book, network, gold, ops),
+    **{table.name: table for table in DERIVED},
 }
 
 
@@ -18,4 +32,4 @@ def protected_columns() -> frozenset[str]:
     return frozenset(column.name for table in ALL.values() for column in table.columns if column.protected)
 
 
-__all__ = ["ALL", "protected_columns"]
+__all__ = ["ALL", "SILVER", "protected_columns"]

@@ -6,15 +6,16 @@ The columns without a leading underscore are the header that a file of the kind 
 from __future__ import annotations
 
 from strata.conf.contracts import Column, Layer, Personal, Table, col
+from strata.conf.feeds import Feed
 
 TECHNICAL = (
-    col("_line", "binary", "the line as received, byte for byte", personal=Personal.DIRECT),
-    col("_is_whole", "boolean", "whether the line has as many fields as the header"),
-    col("_source", "string", "name of the delivered file"),
+    col("_line", "binary", "the line as received, byte for byte; of Parquet the row as JSON", personal=Personal.DIRECT),
+    col("_is_whole", "boolean", "whether the line has as many fields as the header, or is one JSON object of its keys"),
+    col("_source", "string", "name of the delivered file, after the day of its folder where it has one"),
     col("_origin", "string", "embedded in the product, or from a landing folder"),
     col("_sha256", "string", "SHA-256 of the file's content, unpacked: a repeated delivery is recognised by it"),
-    col("_delivery", "bigint", "running number of the file among those of its kind; the later wins"),
-    col("_row", "bigint", "line number in the file; the header is line 1"),
+    col("_delivery", "bigint", "number of the file among those of its kind, by day of its folder; the later wins"),
+    col("_row", "bigint", "line or row number in the file; the header of a CSV is line 1"),
     col("_ingest_id", "string", "the run that landed the file"),
     col("_ingested_at", "timestamp", "when that run started"),
 )
@@ -34,6 +35,19 @@ def _bronze(kind: str, description: str, *columns: Column) -> Table:
         columns=(*columns, *TECHNICAL),
         freshness="each delivery",
     )
+
+
+def bronze_of(feed: Feed, silver: Table) -> Table:
+    """The bronze table of a feed: identifiers in clear stand here alone."""
+    meant = {feed.clear.get(column.name, column.name): column for column in silver.columns}
+    columns = (_delivered(name, meant.get(name), name in feed.clear.values()) for name in feed.delivered(silver))
+    return _bronze(feed.kind, f"{silver.name.replace('_', ' ').capitalize()} rows as delivered.", *columns)
+
+
+def _delivered(name: str, meant: Column | None, clear: bool) -> Column:
+    if meant is None:
+        return _raw(name, "a time that only the source knows")
+    return _raw(name, meant.description, Personal.DIRECT if clear else meant.personal)
 
 
 bronze_district = _bronze(

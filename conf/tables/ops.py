@@ -36,7 +36,7 @@ ops_ingest = Table(
     layer=Layer.OPS,
     grain="one row a delivered file and silver table",
     description="Exact accounting of ingest: rows in = rows out + quarantined + duplicates, for each file.",
-    key=("source_file", "table_name"),
+    key=("source_file", "content_sha256", "table_name"),
     columns=(
         col("source_file", "string", "the delivered file"),
         col("table_name", "string", "the silver table"),

@@ -1,78 +1,82 @@
-"""Silver: typed, validated, de-duplicated rows, one contract a table, two clocks on every row."""
+"""Silver tables that every bank has; what only some sources deliver may be null.
+
+Typed, validated, de-duplicated rows, one contract a table, two clocks on every row.
+"""
 
 from __future__ import annotations
 
-from strata.conf.contracts import Check, Column, Layer, Personal, Table, col, rule
+from strata.conf.contracts import Layer, Personal, Table, col, rule
+from strata.conf.tables.people import EDUCATION
+from strata.conf.tables.shapes import CURRENCY, MONEY, RATE, listed, optional, person, silver, token
 
-EVENT = col("event_ts", "timestamp", "when it happened, midnight of the bank day where the source has no time")
-UNDATED = col("event_ts", "timestamp", "null: the source gives no date", nullable=True)
-KNOWN = col("known_ts", "timestamp", "when the bank could first have used it")
-KNOWN_AFTER = rule("event_ts IS NULL OR known_ts >= event_ts", "known before it happened")
-MONEY = "decimal(18,2)"
-
-
-def _silver(
-    name: str,
-    grain: str,
-    description: str,
-    key: str,
-    columns: list[Column],
-    checks: list[Check],
-    dated: bool = True,
-) -> Table:
-    return Table(
-        name=name,
-        layer=Layer.SILVER,
-        grain=grain,
-        description=description,
-        key=(key,),
-        columns=(*columns, EVENT if dated else UNDATED, KNOWN),
-        checks=(*checks, KNOWN_AFTER),
-    )
-
-
-customer = _silver(
+customer = silver(
     "customer",
-    "one row a customer",
-    "People the bank serves. Age and gender are protected: for fairness reports, never a model's input.",
-    "customer_id",
+    "one row a customer and period",
+    "People the bank serves; periods are [valid_from, valid_to). Age, gender and marital status are protected: "
+    "for fairness reports, never a model's input.",
+    ("customer_id", "valid_from", "known_ts"),
     [
-        col("customer_id", "bigint", "the bank's number of the customer", personal=Personal.QUASI),
+        person(description="the bank's number of the customer"),
         col("birth_date", "date", "date of birth", personal=Personal.QUASI, protected=True),
         col("gender", "string", "F or M", personal=Personal.QUASI, protected=True),
         col("district_id", "int", "district of residence", personal=Personal.QUASI),
+        token("id_hash", "the ID number", nullable=True),
+        token("phone_hash", "the phone", nullable=True),
+        token("home_address_hash", "the home address", nullable=True),
+        optional("marital_status", "string", "single, married, divorced, widowed", protected=True),
+        optional("education_level", "string", f"as declared: {', '.join(EDUCATION)}"),
+        optional("employer_id", "bigint", "where the customer works"),
+        optional("occupation", "string", "occupation"),
+        optional("opened_on", "date", "since when a customer"),
+        optional("branch_id", "int", "whose customer"),
+        optional("manager_id", "int", "who looks after the customer"),
+        optional("acquisition_channel", "string", "branch, app, referral, partner, payroll"),
+        col("valid_from", "date", "first day of the period"),
+        optional("valid_to", "date", "first day after the period; null while it lasts"),
     ],
-    [rule("gender IN ('F', 'M')", "gender is neither F nor M")],
+    [
+        rule("gender IN ('F', 'M')", "gender is neither F nor M"),
+        listed("marital_status", "single", "married", "divorced", "widowed"),
+        listed("education_level", *EDUCATION),
+        rule("valid_to > valid_from", "the period ends before it begins"),
+    ],
     dated=False,
 )
-account = _silver(
+account = silver(
     "account",
     "one row an account",
-    "Current accounts.",
-    "account_id",
+    "Current accounts; what changes (closing) is a later version.",
+    ("account_id", "known_ts"),
     [
         col("account_id", "bigint", "the account"),
         col("district_id", "int", "district of the branch"),
-        col("statement_frequency", "string", "monthly, weekly or after_transaction"),
+        optional("statement_frequency", "string", "monthly, weekly or after_transaction"),
+        optional("product_code", "string", "the product"),
         col("opened_on", "date", "day of opening"),
+        optional("closed_on", "date", "day of closing; null while open"),
+        optional("status", "string", "active, dormant, frozen, closed"),
+        token("account_hash", "the account number, as counterparties have it", nullable=True),
     ],
-    [rule("statement_frequency IN ('monthly', 'weekly', 'after_transaction')", "unknown statement frequency")],
+    [
+        listed("statement_frequency", "monthly", "weekly", "after_transaction"),
+        listed("status", "active", "dormant", "frozen", "closed"),
+    ],
 )
-account_holder = _silver(
+account_holder = silver(
     "account_holder",
     "one row an account and person",
-    "Who may use an account. The owner is known from the opening; when others were added is not in the source.",
-    "holder_id",
+    "Who may use an account. The owner is known from the opening; a source without dates says of others only who.",
+    ("holder_id", "known_ts"),
     [
         col("holder_id", "bigint", "the right to use"),
-        col("customer_id", "bigint", "the person", personal=Personal.QUASI),
+        person(description="the person"),
         col("account_id", "bigint", "the account"),
-        col("role", "string", "owner or authorised"),
+        col("role", "string", "owner, joint or authorised"),
     ],
-    [rule("role IN ('owner', 'authorised')", "unknown role")],
+    [listed("role", "owner", "joint", "authorised")],
     dated=False,
 )
-card = _silver(
+card = silver(
     "card",
     "one row a card",
     "Payment cards issued on a right to use an account.",
@@ -85,32 +89,35 @@ card = _silver(
     ],
     [rule("card_type IN ('junior', 'classic', 'gold')", "unknown card type")],
 )
-district = _silver(
+district = silver(
     "district",
     "one row a district",
-    "Districts with figures of 1995 and 1996, so of no use as of an earlier date.",
-    "district_id",
+    "Districts. The figures of the Czech bank are of 1995 and 1996, so of no use as of an earlier date.",
+    ("district_id", "known_ts"),
     [
         col("district_id", "int", "the district"),
         col("name", "string", "its name"),
         col("region", "string", "its region"),
         col("population", "int", "inhabitants", unit="people"),
-        col("municipalities_to_499", "int", "municipalities with under 500 inhabitants"),
-        col("municipalities_to_1999", "int", "municipalities with 500 to 1,999 inhabitants"),
-        col("municipalities_to_9999", "int", "municipalities with 2,000 to 9,999 inhabitants"),
-        col("municipalities_over_9999", "int", "municipalities with 10,000 inhabitants or more"),
-        col("cities", "int", "cities"),
-        col("urban_ratio", "decimal(5,1)", "share of urban inhabitants", unit="%"),
-        col("average_salary_amt", "int", "average salary", unit="CZK a month"),
-        col("unemployment_1995_ratio", "decimal(5,2)", "unemployment 1995", unit="%", nullable=True),
-        col("unemployment_1996_ratio", "decimal(5,2)", "unemployment 1996", unit="%"),
-        col("entrepreneurs_per_1000", "int", "entrepreneurs per 1,000 inhabitants"),
-        col("crimes_1995_cnt", "int", "crimes committed 1995", nullable=True),
-        col("crimes_1996_cnt", "int", "crimes committed 1996"),
+        optional("lat", "double", "latitude of its middle", unit="degrees"),
+        optional("lon", "double", "longitude of its middle", unit="degrees"),
+        optional("average_salary_amt", "int", "average salary", unit=f"{CURRENCY} a month"),
+        optional("municipalities_to_499", "int", "municipalities with under 500 inhabitants"),
+        optional("municipalities_to_1999", "int", "municipalities with 500 to 1,999 inhabitants"),
+        optional("municipalities_to_9999", "int", "municipalities with 2,000 to 9,999 inhabitants"),
+        optional("municipalities_over_9999", "int", "municipalities with 10,000 inhabitants or more"),
+        optional("cities", "int", "cities"),
+        optional("urban_ratio", "decimal(5,1)", "share of urban inhabitants", unit="%"),
+        optional("unemployment_1995_ratio", "decimal(5,2)", "unemployment 1995", unit="%"),
+        optional("unemployment_1996_ratio", "decimal(5,2)", "unemployment 1996", unit="%"),
+        optional("entrepreneurs_per_1000", "int", "entrepreneurs per 1,000 inhabitants"),
+        optional("crimes_1995_cnt", "int", "crimes committed 1995"),
+        optional("crimes_1996_cnt", "int", "crimes committed 1996"),
     ],
     [rule("population > 0", "no inhabitants")],
+    dated=False,
 )
-standing_order = _silver(
+standing_order = silver(
     "standing_order",
     "one row an order",
     "Standing orders. The source has no date and every granted loan has its repayment order here: never a feature.",
@@ -126,23 +133,24 @@ standing_order = _silver(
             personal=Personal.QUASI,
             nullable=True,
         ),
-        col("amount", MONEY, "amount of each payment", unit="CZK"),
+        col("amount", MONEY, "amount of each payment", unit=CURRENCY),
         col("purpose", "string", "household, insurance, loan_payment, leasing", nullable=True),
     ],
     [rule("amount >= 0", "negative amount")],
     dated=False,
 )
-transaction = _silver(
+transaction = silver(
     "transaction",
     "one row a posting",
     "Postings on accounts. PARTIAL in the embedded data: transaction_coverage says where they are whole.",
-    "transaction_id",
+    ("transaction_id", "known_ts"),
     [
         col("transaction_id", "bigint", "the posting"),
         col("account_id", "bigint", "the account"),
-        col("amount", MONEY, "amount, not negative", unit="CZK"),
+        col("amount", MONEY, "amount, not negative", unit=CURRENCY),
         col("direction", "string", "credit or debit"),
         col("channel", "string", "cash, transfer, card or internal"),
+        optional("merchant_category", "string", "kind of merchant of a card payment"),
         col("purpose", "string", "what it was for, where the source says so", nullable=True),
         col("counterparty_bank", "string", "bank of the other side", nullable=True),
         col(
@@ -152,7 +160,7 @@ transaction = _silver(
             personal=Personal.QUASI,
             nullable=True,
         ),
-        col("balance_after", MONEY, "balance after the posting", unit="CZK"),
+        col("balance_after", MONEY, "balance after the posting", unit=CURRENCY),
     ],
     [
         rule("amount >= 0", "negative amount"),
@@ -174,18 +182,21 @@ transaction_coverage = Table(
     ),
     checks=(rule("covered_to > covered_from", "empty span"),),
 )
-loan = _silver(
+loan = silver(
     "loan",
     "one row a loan",
     "Loans as granted. What became of them stands in loan_outcome, with its own known time.",
-    "loan_id",
+    ("loan_id", "known_ts"),
     [
         col("loan_id", "bigint", "the loan"),
         col("account_id", "bigint", "the account it was granted on"),
+        optional("application_id", "bigint", "the application it came from"),
+        optional("product_code", "string", "the product"),
+        optional("annual_rate", RATE, "annual rate"),
         col("opened_on", "date", "day of the grant"),
-        col("principal", MONEY, "amount granted", unit="CZK"),
+        col("principal", MONEY, "amount granted", unit=CURRENCY),
         col("term_months", "int", "agreed term", unit="months"),
-        col("instalment_amt", MONEY, "monthly instalment", unit="CZK"),
+        col("instalment_amt", MONEY, "monthly instalment", unit=CURRENCY),
     ],
     [
         rule("principal > 0", "principal is not positive"),
@@ -193,7 +204,7 @@ loan = _silver(
         rule("instalment_amt > 0", "instalment is not positive"),
     ],
 )
-loan_outcome = _silver(
+loan_outcome = silver(
     "loan_outcome",
     "one row a loan",
     "How a loan went: A paid, B finished unpaid, C running well, D running in debt (C and D are censored).",

@@ -47,13 +47,16 @@ class Context:
 
 @dataclass(frozen=True)
 class Job:
-    """A job: its name, what it reads and writes, and its body. ``options`` adds arguments of its own."""
+    """A job: its name, what it reads and writes, and its body. ``options`` adds arguments of its own.
+
+    ``writes`` may depend on the settings: another bank has other tables.
+    """
 
     name: str
     help: str
     body: Callable[[Context], None] | None = None
     reads: tuple[str, ...] = ()
-    writes: tuple[str, ...] = ()
+    writes: tuple[str, ...] | Callable[[Settings], tuple[str, ...]] = ()
     options: Callable[[argparse.ArgumentParser], None] | None = None
     # What the ledger can't see by table versions: a hash of landed files, of a registry's state.
     fingerprint: Callable[[Settings], str] | None = None
@@ -65,12 +68,16 @@ class Job:
         if (self.body is None) != bool(self.steps):
             raise ValueError(f"job {self.name}: give it either a body or steps")
 
-    def plan(self) -> str:
+    def written(self, settings: Settings) -> tuple[str, ...]:
+        """The tables that the job writes under these settings."""
+        return self.writes(settings) if callable(self.writes) else self.writes
+
+    def plan(self, settings: Settings) -> str:
         """What the job would read and write, without starting Spark."""
         lines = [f"{self.name}: {self.help}"]
         lines += [f"  reads   {contract_of(name).layer}.{name}" for name in self.reads]
-        lines += [f"  writes  {_written_how(name)}" for name in self.writes]
-        return "\n".join([*lines, *(step.plan() for step in self.steps)])
+        lines += [f"  writes  {_written_how(name)}" for name in self.written(settings)]
+        return "\n".join([*lines, *(step.plan(settings) for step in self.steps)])
 
 
 def _written_how(name: str) -> str:
@@ -100,10 +107,10 @@ def run(job: Job, argv: Sequence[str] | None = None) -> int:
     """Run ``job`` with command-line arguments and return its exit code; errors print one line on stderr."""
     try:
         options = parser(job).parse_args(argv)
-        if options.plan:
-            print(job.plan())
-            return 0
         settings = _settings(options)
+        if options.plan:
+            print(job.plan(settings))
+            return 0
         return execute(job, settings, options, open_session(settings))
     except SystemExit as stop:  # argparse ends this way; 2 is its usage code and ours
         return int(stop.code or 0)

@@ -24,7 +24,7 @@ from strata.jobs.runtime.delta_log import latest_version
 from strata.jobs.runtime.errors import InputError
 from strata.jobs.sources.csv_layout import Layout, is_csv_name, layout, read_bytes, unique_names
 from strata.jobs.sources.csv_types import listed, plain_path, seen_columns, texts, typed
-from strata.jobs.sources.landing import content_hash
+from strata.jobs.sources.deliveries import content_hash
 from strata.models.binning_rows import column
 
 Kind = Literal["csv", "parquet", "delta"]

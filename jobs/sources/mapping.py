@@ -8,6 +8,8 @@ from dataclasses import dataclass, field
 from pyspark.sql import Column
 from pyspark.sql import functions as F
 
+from strata.conf.feeds import Format
+
 Token = Callable[[Column], Column]
 
 
@@ -35,7 +37,10 @@ class Field:
 
 @dataclass(frozen=True)
 class Reference:
-    """The row must be known in ``table`` by ``column``; ``brings`` are columns of it that the clocks need."""
+    """What stands in ``column`` must be known in ``table``; ``brings`` are columns of it that the clocks need.
+
+    The time plays no part: a row may come before the one that it refers to is known.
+    """
 
     column: str
     table: str
@@ -46,8 +51,12 @@ class Reference:
 class TableMapping:
     """From the files of one kind to one silver table.
 
-    ``event`` and ``known`` are Spark SQL over the silver columns and what references bring: the
-    publication rule of the table. ``missing`` lists, by delivered column, words that mean nothing is there.
+    ``event`` and ``known`` are Spark SQL over the fields, what references bring, and ``dropped_on``, the day
+    of the file's folder: the publication rule of the table. ``missing`` lists, by delivered column, words that mean
+    nothing is there. A field that silver has no column for serves the clocks alone and must be there.
+    ``constants`` are Spark SQL for silver columns that the files don't have; what else they don't have is null.
+    With ``keeps_versions`` rows of one key are told apart by ``known_ts`` and all stay; without it the latest
+    delivery's row stays alone.
     """
 
     table: str
@@ -57,6 +66,9 @@ class TableMapping:
     known: str
     references: tuple[Reference, ...] = ()
     missing: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    constants: Mapping[str, str] = field(default_factory=dict)
+    format: Format = "csv"
+    keeps_versions: bool = False
 
     @property
     def bronze(self) -> str:
@@ -76,6 +88,59 @@ def text(name: str, raw: str | None = None) -> Field:
     """Text as it is, trimmed."""
     source = raw or name
     return Field(name, source, lambda row: row[source], "text")
+
+
+def token(name: str, raw: str) -> Field:
+    """The keyed token of an identifier, which stays in bronze in clear."""
+    return Field(name, raw, lambda row: row.token(row[raw]), "text")
+
+
+def real(name: str) -> Field:
+    """A number in floating point, with an exponent or without."""
+    shape = r"^[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?$"
+    return Field(name, name, lambda row: F.when(row[name].rlike(shape), row[name].cast("double")), "a number")
+
+
+def flag(name: str) -> Field:
+    """Yes or no."""
+
+    def parse(row: Texts) -> Column:
+        return F.when(row[name].isin("true", "false"), row[name] == "true")
+
+    return Field(name, name, parse, "true or false")
+
+
+def iso_day(name: str) -> Field:
+    """A day as ISO 8601 writes it."""
+
+    def parse(row: Texts) -> Column:
+        return F.when(row[name].rlike(r"^\d{4}-\d{2}-\d{2}$"), row[name].cast("date"))
+
+    return Field(name, name, parse, "a day like 2025-01-31")
+
+
+def iso_time(name: str) -> Field:
+    """A time of the bank's zone as ISO 8601 writes it, to the second or finer; a space may stand for the T."""
+    shape = r"^\d{4}-\d{2}-\d{2}[T ]\d{2}:\d{2}:\d{2}(\.\d{1,6})?$"
+
+    def parse(row: Texts) -> Column:
+        return F.when(row[name].rlike(shape), row[name].cast("timestamp"))
+
+    return Field(name, name, parse, "a time like 2025-01-31T08:15:00")
+
+
+PARSERS: Mapping[str, Callable[[str], Field]] = {
+    "string": text,
+    "double": real,
+    "boolean": flag,
+    "date": iso_day,
+    "timestamp": iso_time,
+}
+
+
+def typed(name: str, kind: str) -> Field:
+    """The field that the silver column ``name`` of the SQL type ``kind`` asks for."""
+    return PARSERS[kind](name) if kind in PARSERS else number(name, kind)
 
 
 def words(name: str, raw: str, meanings: Mapping[str, str]) -> Field:

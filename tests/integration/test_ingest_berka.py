@@ -122,13 +122,14 @@ def test_a_rerun_has_nothing_to_do(bank, capsys):
 
 
 def test_missing_folder_and_wrong_header_stop_before_anything_is_written(bank, tmp_path, capsys):
-    versions = {name: bank.lake.version(name) for name in JOB.writes}
+    tables = JOB.written(load_settings("test"))
+    versions = {name: bank.lake.version(name) for name in tables}
     assert bank.ingest("--landing", str(tmp_path / "nowhere")) == 3
     assert "nowhere: no such folder" in capsys.readouterr().err
     (tmp_path / "disp.asc").write_text('"disp_id";"client_id";"type"\n1;1;OWNER\n')
     assert bank.ingest("--landing", str(tmp_path)) == 3
     assert "disp.asc: row 1: column 'account_id' is missing" in capsys.readouterr().err
-    assert {name: bank.lake.version(name) for name in JOB.writes} == versions
+    assert {name: bank.lake.version(name) for name in tables} == versions
 
 
 def test_too_many_broken_rows_leave_silver_as_it_was(bank, tmp_path, capsys):

@@ -39,7 +39,7 @@ def test_wrong_settings_are_named(tmp_path, text, says):
 
 
 def test_unknown_environment_and_file():
-    with pytest.raises(SettingsError, match="there are: local, prod, test"):
+    with pytest.raises(SettingsError, match="there are: local, prod, simulated, test"):
         load_settings("moon")
     with pytest.raises(SettingsError, match="no such file"):
         load_settings("test", path="/no/such.yml")

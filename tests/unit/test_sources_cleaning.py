@@ -17,7 +17,7 @@ from strata.jobs.runtime.tokens import tokeniser
 from strata.jobs.sources import cleaning
 from strata.jobs.sources.berka.coverage import Covers, coverage
 from strata.jobs.sources.berka.mappings import CUSTOMER, DISTRICT, LOAN_OUTCOME, MAPPINGS, TRANSACTION
-from strata.jobs.sources.landing import fields
+from strata.jobs.sources.formats import fields
 
 KEY = b"k" * 32
 TRANS = [
@@ -54,11 +54,12 @@ LATER = [
 def bronze(spark, mapping, *files):
     """Bronze rows of (name, lines) in the order of delivery, through the real splitting of lines."""
     values = [(line, name, row) for name, content in files for row, line in enumerate(content, start=2)]
-    rows = spark.createDataFrame(values, "_line binary, _sha256 string, _row long")
-    split = fields(mapping.kind, rows.select(F.col("_line").cast("string").alias("_value"), "_sha256", "_row"))
+    rows = spark.createDataFrame(values, "_line binary, _place string, _row long")
+    split = fields(mapping.kind, rows.select(F.col("_line").cast("string").alias("_value"), "_place", "_row"))
     numbers = {name: number for number, (name, _) in enumerate(files, start=1)}
-    number = F.create_map(*(F.lit(part) for pair in numbers.items() for part in pair))[F.col("_sha256")]
-    return split.withColumns({"_source": F.col("_sha256"), "_delivery": number, "_ingest_id": F.lit("run")})
+    number = F.create_map(*(F.lit(part) for pair in numbers.items() for part in pair))[F.col("_place")]
+    name = F.col("_place")
+    return split.withColumns({"_source": name, "_sha256": name, "_delivery": number, "_ingest_id": F.lit("run")})
 
 
 def judged(spark, mapping, *files, known=None, replaced=()):
@@ -88,8 +89,8 @@ def test_every_broken_row_is_told_by_file_row_and_column(broken):
         for number, (line, verdict, reason) in enumerate(content, start=2):
             row = told[name, number]
             wanted = "duplicate" if line.startswith(b"18;") and name == "trans.asc" else verdict
-            assert row.verdict == wanted, (line, row.reason)
-            assert (row.reason or "").startswith(f"{name} row {number}: {reason}" if reason else ""), row.reason
+            assert row.verdict == wanted, (line, row.why)
+            assert (row.why or "").startswith(f"{name} row {number}: {reason}" if reason else ""), row.why
             named = reason.split(":")[0] if reason and ": " in reason else None
             assert row.column_name == named
 
@@ -140,7 +141,7 @@ def test_birth_numbers_against_python(spark):
         try:
             born = date(1900 + int(number[:2]), month - 50 if month > 50 else month, int(number[4:]))
         except ValueError:
-            assert row.verdict == "quarantined" and f"birth_number: '{number}' is not a day of birth" in row.reason
+            assert row.verdict == "quarantined" and f"birth_number: '{number}' is not a day of birth" in row.why
             continue
         assert (row.verdict, row.birth_date, row.gender) == ("out", born, "F" if month > 50 else "M")
 
@@ -163,8 +164,8 @@ def test_missing_figures_and_outcome_days(spark):
     row = judged(spark, DISTRICT, ("district.asc", [jesenik])).head()
     assert (row.verdict, row.unemployment_1995_ratio, row.crimes_1995_cnt) == ("out", None, None)
     loans = spark.sql(
-        "SELECT id AS loan_id, IF(id = 2, DATE'1998-06-01', DATE'1994-01-31') AS opened_on, 13 AS term_months"
-        " FROM range(1, 5)"
+        "SELECT id AS loan_id, IF(id = 2, DATE'1998-06-01', DATE'1994-01-31') AS opened_on, 13 AS term_months,"
+        " TIMESTAMP'1994-01-31' AS known_ts FROM range(1, 5)"
     )
     content = [f'{key};1;940131;1;13;1;"{status}"'.encode() for key, status in enumerate("ABCD", start=1)]
     outcomes = judged(spark, LOAN_OUTCOME, ("loan.asc", content), known={"loan": loans}).withColumns(in_bank_time())
@@ -200,8 +201,9 @@ def test_coverage_is_what_files_promise_less_what_was_refused(spark):
 def test_mappings_fill_their_contracts_in_order_of_reference():
     seen = set()
     for mapping in MAPPINGS:
-        made = {field.name for field in mapping.fields} | {"event_ts", "known_ts"}
-        assert set(contract_of(mapping.table).names) <= made, mapping.table
+        made = {field.name for field in mapping.fields} | {*mapping.constants, "event_ts", "known_ts"}
+        required = {column.name for column in contract_of(mapping.table).columns if not column.nullable}
+        assert required <= made, mapping.table
         assert {reference.table for reference in mapping.references} <= seen, mapping.table
         assert {field.raw for field in mapping.fields} <= set(contract_of(mapping.bronze).names)
         seen.add(mapping.table)

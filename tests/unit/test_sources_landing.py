@@ -9,16 +9,16 @@ import pytest
 
 from strata.jobs.runtime.errors import InputError
 from strata.jobs.sources.berka import SOURCE
-from strata.jobs.sources.berka.mappings import KINDS
+from strata.jobs.sources.deliveries import content_hash, deliveries
 from strata.jobs.sources.flow import found
-from strata.jobs.sources.landing import check_header, content_hash, deliveries, fields, header, lines
+from strata.jobs.sources.formats import check_header, fields, header, lines
 
 DISP = '"disp_id";"client_id";"account_id";"type"'
 
 
 def delivered(folder, name, content):
     (folder / name).write_bytes(content if isinstance(content, bytes) else content.encode())
-    return next(file for file in deliveries(folder, "landing", KINDS) if file.name == name)
+    return next(file for file in deliveries(folder, "landing", SOURCE.kinds) if file.name == name)
 
 
 def test_content_decides_not_packing(tmp_path):
@@ -52,7 +52,7 @@ def test_good_headers_pass_with_and_without_a_mark(tmp_path, mark):
 
 def test_wrong_folders_and_files_are_named(tmp_path):
     with pytest.raises(InputError, match="nowhere: no such folder"):
-        deliveries(tmp_path / "nowhere", "landing", KINDS)
+        deliveries(tmp_path / "nowhere", "landing", SOURCE.kinds)
     with pytest.raises(InputError, match="salaries.csv: of no known kind"):
         delivered(tmp_path, "salaries.csv", "")
     (tmp_path / "salaries.csv").unlink()
@@ -91,7 +91,7 @@ def test_line_numbers_hold_when_a_file_is_split(spark, tmp_path):
         rows = lines(spark, [str(folder / "trans.asc") for folder in folders])
         assert rows.rdd.getNumPartitions() > 3
         wrong = rows.where("CAST(split(_value, ';')[0] AS BIGINT) <> _row").count()
-        counts = {row._sha256[0]: row["count"] for row in rows.groupBy("_sha256").count().collect()}
+        counts = {row._place[0]: row["count"] for row in rows.groupBy("_place").count().collect()}
     finally:
         spark.conf.unset("spark.sql.files.maxPartitionBytes")
     assert wrong == 0 and counts == {"a": 4_001, "b": 2_500}
@@ -107,7 +107,7 @@ def test_fields_agree_with_the_csv_module(spark):
     lines_made = [";".join('"' + field.replace('"', '""') + '"' for field in row) for row in made]
     wanted = [next(csv.reader([line], delimiter=";")) for line in lines_made]
     values = [(line, "s", number) for number, line in enumerate(lines_made, start=2)]
-    rows = spark.createDataFrame(values, "_value string, _sha256 string, _row long")
+    rows = spark.createDataFrame(values, "_value string, _place string, _row long")
     parsed = fields("disp", rows).orderBy("_row").collect()
     assert all(row._is_whole for row in parsed)
     assert [[row[name] or "" for name in header("disp")] for row in parsed] == wanted

@@ -26,8 +26,6 @@ EXTRACT = "TIMESTAMP'1999-01-01 00:00:00'"
 FIGURES = "TIMESTAMP'1997-01-01 00:00:00'"
 MATURITY = "CAST(add_months(opened_on, term_months) AS TIMESTAMP)"
 
-KINDS = ("district", "client", "account", "disp", "card", "loan", "order", "trans")
-
 # Czech words as the bank wrote them, English ones as a later translation has them, spelling included.
 DIRECTIONS = {
     "PRIJEM": "credit",
@@ -152,6 +150,9 @@ CUSTOMER = TableMapping(
     event="CAST(NULL AS TIMESTAMP)",
     known=EXTRACT,
     references=(Reference("district_id", "district"),),
+    # The source says nothing of periods. The first day of the extract: people were customers before it or came later,
+    # but no later day holds for all, and their accounts have opening days of their own.
+    constants={"valid_from": "DATE'1993-01-01'"},
 )
 ACCOUNT = TableMapping(
     "account",
