@@ -21,8 +21,11 @@ $(READY): requirements.lock setup.py
 	$(BIN)/python -c "from strata.jobs.runtime.install import install; [print('set-up:', line) for line in install()]"
 	@touch $(READY)
 
-run: $(READY) ## the whole way on the embedded bank: raw files to decisions and a page
+run: $(READY) ## the whole way on the embedded bank, raw files to decisions and a page; then a small simulated bank beside it
 	$(BIN)/strata run --env local
+	$(BIN)/strata simulate --env simulated
+	$(BIN)/strata ingest --env simulated
+	$(BIN)/strata likeness --env simulated
 
 check: $(READY) ## lint, format, types, architecture
 	$(BIN)/ruff check .

@@ -12,6 +12,8 @@ from strata.jobs.runtime.run import Job, run
 # In the order of the flow; each module holds one JOB and is a spark-submit main of its own.
 MODULES = (
     "run_all",
+    "simulate_bank",
+    "compare_banks",
     "ingest",
     "build_features",
     "build_network",

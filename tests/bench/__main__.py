@@ -6,17 +6,19 @@ import argparse
 from dataclasses import replace
 from functools import partial
 
-from tests.bench import features, growth, speed, truth
+from tests.bench import features, growth, simulation, speed, truth
 
 PARTS = {
     "book": growth.run,
     "scorecard_truth": truth.run,
     "scorecard_speed": speed.run,
     "features_speed": features.run,
+    "simulation": simulation.run,
 }
 SMALL = {
     "scorecard_speed": partial(speed.run, speed.SMALL),
     "features_speed": partial(features.run, features.SMALL),
+    "simulation": partial(simulation.run, simulation.SMALL),
 }
 
 

@@ -16,23 +16,24 @@ from pyspark.sql import functions as F
 from strata.conf.settings import load_settings
 from strata.jobs import check_run
 from strata.jobs.runtime import ledger
+from strata.jobs.runtime.catalog import contract_of
 from strata.jobs.runtime.errors import GateError, InputError
 from strata.jobs.runtime.run import Context, Job, execute, parser
 from strata.jobs.runtime.tables import Lake
 from strata.jobs.runtime.tokens import load_key, tokeniser
 
-CUSTOMER = "customer_id long, birth_date date, gender string, district_id int, event_ts timestamp, known_ts timestamp"
-
 
 def customers(spark, count=3):
-    return spark.range(count).selectExpr(
+    rows = spark.range(count).selectExpr(
         "id AS customer_id",
         "DATE'1970-01-01' AS birth_date",
         "'F' AS gender",
         "1 AS district_id",
-        "CAST(NULL AS TIMESTAMP) AS event_ts",
+        "DATE'1993-01-01' AS valid_from",
         "TIMESTAMP'1999-01-01' AS known_ts",
     )
+    others = (column for column in contract_of("customer").columns if column.name not in rows.columns)
+    return rows.withColumns({column.name: F.lit(None).cast(column.type) for column in others})
 
 
 def write_customers(context: Context) -> None:

@@ -1,0 +1,172 @@
+"""From what happened to what source systems send: drops, and rows that come late, twice, wrong at first or broken.
+
+Every true row is delivered; broken ones are garbled copies beside it, so that a bank that refuses them all has lost
+nothing. What was done to the rows is counted for the truth tables.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import date, timedelta
+
+from pyspark.sql import Column, DataFrame
+from pyspark.sql import functions as F
+
+from strata.conf.contracts import Column as SilverColumn
+from strata.conf.contracts import Table
+from strata.conf.feeds import CLOCKS, DROPPED, Feed
+from strata.conf.tables import SILVER
+from strata.jobs.simulate.draws import Draws
+from strata.jobs.simulate.world import World, month_of
+
+# When a row can be sent, and the drop it is in.
+AT, DROP, VARIANT, FAULT = "_at", "_drop", "_variant", "_fault"
+OWN, LATE, AGAIN, WRONG, RIGHT, BROKEN = VARIANTS = ("own", "late", "again", "wrong", "right", "broken")
+DAYS_LATE, DAYS_TO_CORRECT = (3, 40), (2, 25)
+UNKNOWN_ID = "999999999"
+NO_SUCH = {"int": "12x", "bigint": "12x", "decimal(18,2)": "1,5o", "date": "2025-02-30", "boolean": "maybe"}
+POSITIVE = re.compile(r"(\w+) >=? 0")
+
+
+@dataclass(frozen=True)
+class Garbling:
+    """One way to break a row: the delivered column and what stands in it instead; without a column, the line."""
+
+    fault: str
+    column: str | None = None
+    text: str | None = None
+
+
+def drop_of(world: World, at: Column) -> Column:
+    """The day of the drop that a row is in: its own day or its month's last; the day before the start for history."""
+    day = F.to_date(at)
+    regular = day if world.sim.drop == "day" else F.last_day(day)
+    eve = F.lit(world.start - timedelta(days=1))
+    return F.when(at < F.lit(world.start).cast("timestamp"), eve).otherwise(regular)
+
+
+def drops(world: World) -> list[date]:
+    """All regular drops of the months asked for, and the eve of the start when those begin with it."""
+    first = month_of(world.start, world.first)
+    days = [first + timedelta(days=number) for number in range((world.until - first).days)]
+    if world.sim.drop == "month":
+        days = [day for day in days if (day + timedelta(days=1)).day == 1]
+    return ([world.start - timedelta(days=1)] if world.first == 0 else []) + days
+
+
+def delivered(world: World, feed: Feed, happened: DataFrame) -> DataFrame:
+    """The rows of a feed as they are sent: its columns as typed values, ``_drop``, ``_variant`` and ``_fault``.
+
+    ``happened`` has the feed's columns (those that it lacks are null) and ``_at``, the moment from which a row can be
+    sent. No shuffle.
+    """
+    contract = SILVER[feed.table]
+    rows = _shaped(feed, contract, happened)
+    bits = F.xxhash64(F.lit(world.sim.seed), F.lit(feed.kind), *(F.col(name) for name in _identity(feed, contract)))
+    rows = rows.withColumn("_bits", bits).withColumn(VARIANT, F.explode(_variants(world, feed, contract)))
+    rows = _timed(world, feed, rows)
+    rows = _wrong_at_first(contract, rows)
+    return rows.withColumn(DROP, drop_of(world, F.col(AT))).withColumn(FAULT, _fault(world, feed)).drop("_bits", AT)
+
+
+def _shaped(feed: Feed, contract: Table, happened: DataFrame) -> DataFrame:
+    kinds = {feed.clear.get(column.name, column.name): column.type for column in contract.columns}
+    columns = [
+        (F.col(name) if name in happened.columns else F.lit(None)).cast(kinds.get(name, "timestamp")).alias(name)
+        for name in feed.delivered(contract)
+    ]
+    return happened.select(*columns, F.col(AT).cast("timestamp"))
+
+
+def _identity(feed: Feed, contract: Table) -> list[str]:
+    return [feed.clear.get(name, name) for name in contract.key if name != "known_ts"]
+
+
+def _moves(feed: Feed) -> bool:
+    """Whether a row can come later without its event being another; the bank's own structure never does."""
+    if feed.kind.startswith("org_"):
+        return False
+    return feed.known == DROPPED or (feed.known in feed.times and feed.known != feed.event)
+
+
+def _variants(world: World, feed: Feed, contract: Table) -> Column:
+    """How often and in which forms a row is sent: an array of variants."""
+    shares, draw = world.sim.delivery, Draws(0)
+    corrects = _moves(feed) and _amount(contract) is not None
+    fate = draw.uniform("fate", "_bits")
+    late = shares.late if _moves(feed) else 0.0
+    corrected = late + (shares.correction if corrects else 0.0)
+    again = corrected + shares.duplicate
+    forms = (
+        F.when(fate < late, F.array(F.lit(LATE)))
+        .when(fate < corrected, F.array(F.lit(WRONG), F.lit(RIGHT)))
+        .when(fate < again, F.array(F.lit(OWN), F.lit(AGAIN)))
+        .otherwise(F.array(F.lit(OWN)))
+    )
+    broken = draw.happens(shares.broken, "broken", "_bits")
+    return F.when(broken, F.concat(forms, F.array(F.lit(BROKEN)))).otherwise(forms)
+
+
+def _timed(world: World, feed: Feed, rows: DataFrame) -> DataFrame:
+    """Later forms are sent later, and the time at which the source had them moves along, but not that of a repeat."""
+    draw = Draws(0)
+    days = F.when(F.col(VARIANT) == LATE, draw.whole(*DAYS_LATE, "days late", "_bits"))
+    days = days.when(F.col(VARIANT) == RIGHT, draw.whole(*DAYS_TO_CORRECT, "days to correct", "_bits"))
+    later = F.make_interval(days=F.col("_days"))
+    rows = rows.withColumn("_days", F.coalesce(days, F.lit(0)))
+    if feed.known in feed.times:
+        rows = rows.withColumn(feed.known, F.col(feed.known) + later)
+    # A repeat comes with the drop after; so does what is right, where a drop is all that says when a row was known.
+    after = F.date_add(drop_of(world, F.col(AT)), 1).cast("timestamp")
+    waits = [AGAIN, RIGHT] if feed.known == DROPPED else [AGAIN]
+    return rows.withColumn(AT, F.when(F.col(VARIANT).isin(*waits), after).otherwise(F.col(AT)) + later).drop("_days")
+
+
+def _amount(contract: Table) -> str | None:
+    """The column that is wrong at first: the first amount of money."""
+    return next((column.name for column in contract.columns if column.type == "decimal(18,2)"), None)
+
+
+def _wrong_at_first(contract: Table, rows: DataFrame) -> DataFrame:
+    amount = _amount(contract)
+    if amount is None:
+        return rows
+    kind = next(column.type for column in contract.columns if column.name == amount)
+    wrong = (F.col(amount) * F.lit("1.10").cast("decimal(3,2)") + F.lit("1.00").cast("decimal(3,2)")).cast(kind)
+    return rows.withColumn(amount, F.when(F.col(VARIANT) == WRONG, wrong).otherwise(F.col(amount)))
+
+
+def garblings(feed: Feed) -> list[Garbling]:
+    """Every way to break a row of a feed that its contract must notice."""
+    contract = SILVER[feed.table]
+    columns = {
+        feed.clear.get(column.name, column.name): column for column in contract.columns if column.name not in CLOCKS
+    }
+    found = [Garbling("missing", next(name for name, column in columns.items() if not column.nullable))]
+    if feed.references:
+        found.append(Garbling("orphan", next(iter(feed.references)), UNKNOWN_ID))
+    for check in contract.checks:
+        positive = POSITIVE.match(check.sql)
+        if positive and positive[1] in columns:
+            found.append(Garbling("rule", positive[1], "-7"))
+        elif check.reason.startswith("unknown "):
+            found.append(Garbling("word", check.sql.split()[0], "no_such_word"))
+    # Parquet holds typed values: only text can be no number.
+    return found if feed.format == "parquet" else [*found, *_text_garblings(feed, columns)]
+
+
+def _text_garblings(feed: Feed, columns: Mapping[str, SilverColumn]) -> list[Garbling]:
+    found = []
+    for kind, text in NO_SUCH.items():
+        name = next((name for name, column in columns.items() if column.type == kind), None)
+        if name:
+            found.append(Garbling(f"not {kind.split('(')[0]}", name, text))
+    return [*found, Garbling("fields" if feed.format == "csv" else "cut"), Garbling("encoding")]
+
+
+def _fault(world: World, feed: Feed) -> Column:
+    """What is wrong with a broken row: its number in ``garblings``, null for all others."""
+    pick = Draws(world.sim.seed).whole(0, len(garblings(feed)) - 1, "fault", "_bits")
+    return F.when(F.col(VARIANT) == BROKEN, pick)

@@ -1,0 +1,110 @@
+"""The steps of ``strata simulate``: the world asked for, its files, its truth."""
+
+from __future__ import annotations
+
+from argparse import Namespace
+from pathlib import Path
+
+from pydantic import ValidationError
+from pyspark import StorageLevel
+from pyspark.sql import DataFrame, Row
+from pyspark.sql import functions as F
+
+from strata.conf.feeds import FEEDS, Feed
+from strata.conf.settings import Settings
+from strata.conf.simulation import Simulation, load_simulation
+from strata.conf.tables.truth import TRUTH
+from strata.jobs.runtime.errors import UsageError
+from strata.jobs.runtime.parallel import at_once
+from strata.jobs.runtime.run import Context
+from strata.jobs.runtime.tables import Lake
+from strata.jobs.simulate import truth
+from strata.jobs.simulate.bank import Bank
+from strata.jobs.simulate.delivery import DROP, FAULT, VARIANT, delivered, drops, garblings
+from strata.jobs.simulate.files import Landing, clear, land
+from strata.jobs.simulate.world import World, month_of
+
+# Rows come late by weeks and corrected after others: a day's files hold rows of these months before.
+MONTHS_BACK = 3
+
+
+def bank(context: Context) -> Bank:
+    """The bank asked for. Raises ``UsageError`` naming the option that can't be."""
+    settings, asked = context.settings, context.options
+    if settings.bank != "simulated" or settings.landing is None:
+        raise UsageError("this lands the files of a simulated bank: use --env simulated, or set bank and landing")
+    sim = _simulation(settings, asked)
+    if sim.start.day != 1:
+        raise UsageError(f"--start {sim.start}: must be the first of a month")
+    return Bank(_world(context, sim))
+
+
+def _world(context: Context, sim: Simulation) -> World:
+    """All months, or those that a day after them needs."""
+    day = context.options.day
+    if day is None:
+        return World(context.spark, sim, 0, sim.months - 1)
+    if day < month_of(sim.start, sim.months):
+        raise UsageError(f"--day {day}: lies within the {sim.months} months from {sim.start} that are landed whole")
+    number = (day.year - sim.start.year) * 12 + day.month - sim.start.month
+    return World(context.spark, sim.model_copy(update={"drop": "day"}), number - MONTHS_BACK, number)
+
+
+def _simulation(settings: Settings, asked: Namespace) -> Simulation:
+    given = {name: getattr(asked, name) for name in ("customers", "start", "months", "drop", "seed")}
+    chosen = {**settings.simulation.model_dump(), "seed": settings.seed}
+    given = {name: value for name, value in given.items() if value is not None}
+    try:
+        return load_simulation(**{**chosen, **given})
+    except ValidationError as wrong:
+        first = wrong.errors()[0]
+        raise UsageError(f"simulation: {'.'.join(map(str, first['loc']))}: {first['msg']}") from None
+
+
+def send(context: Context, bank: Bank) -> list[Row]:
+    """Land every feed, several at a time; returns the rows sent by feed, drop, variant and fault."""
+    generators = bank.feeds()
+    days = [context.options.day] if context.options.day else drops(bank.world)
+    home = simulated_home(context.settings)
+    with context.progress.step("people, loans and their fates") as step:
+        step.says(f"{bank.people.count():,} people, {bank.lent.count():,} loans, {bank.due.count():,} instalments")
+
+    if context.options.day is None:
+        clear(context.spark, home)
+
+    def one(feed: Feed) -> list[Row]:
+        with context.progress.step(feed.kind) as step:
+            rows = delivered(bank.world, feed, generators[feed.kind]()).where(F.col(DROP).isin(*days))
+            rows = rows.persist(StorageLevel.MEMORY_AND_DISK)
+            counted = _counted(feed, rows)
+            files = land(context.spark, feed, rows, days, home)
+            step.says(f"{sum(row.rows for row in counted):,} rows in {files} files")
+            rows.unpersist()
+        return counted
+
+    return [row for counted in at_once(one, FEEDS) for row in counted]
+
+
+def _counted(feed: Feed, rows: DataFrame) -> list[Row]:
+    words = F.array(*(F.lit(way.fault) for way in garblings(feed)))
+    fault = F.coalesce(F.element_at(words, F.col(FAULT) + 1), F.lit("none"))
+    counted = rows.groupBy(F.col(DROP).alias("drop_on"), F.col(VARIANT).alias("variant"), fault.alias("fault"))
+    return counted.agg(F.count("*").alias("rows")).select(F.lit(feed.kind).alias("kind"), "*").collect()
+
+
+def tell_truth(context: Context, bank: Bank, sent: list[Row]) -> None:
+    """Write the truth beside the landing folder, where no job but evaluation looks."""
+    home = simulated_home(context.settings)
+    lake = Lake(context.spark, home.parent, context.run_id)
+    for table in TRUTH.values():
+        lake.declare(table)
+    with context.progress.step("truth") as step:
+        delivery = context.spark.createDataFrame(sent, TRUTH["truth_delivery"].schema_ddl)
+        written = lake.replace_all({**truth.tables(bank), "truth_delivery": delivery})
+        step.says(f"{len(written)} tables in {home.parent}/truth")
+
+
+def simulated_home(settings: Settings) -> Landing:
+    """The landing folder; Spark takes a local path only when it is absolute."""
+    landing = str(settings.landing).rstrip("/")
+    return Landing(landing if "://" in landing else str(Path(landing).absolute()))
