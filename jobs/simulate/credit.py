@@ -214,6 +214,7 @@ def loans(world: World, asked: DataFrame) -> DataFrame:
     rows = asked.where("decision = 'approved'").withColumns(
         {
             "loan_id": F.col("application_id") - 10_000_001_000 + FIRST_LOAN,
+            "customer_since": F.col("opened_on"),
             "opened_on": F.date_add(F.to_date("decided_at"), 1),
             "principal": F.col("requested_amount"),
             "annual_rate": F.col("offered_rate"),

@@ -16,7 +16,7 @@ from pyspark.sql import functions as F
 
 from strata.conf.contracts import Column as SilverColumn
 from strata.conf.contracts import Table
-from strata.conf.feeds import CLOCKS, DROPPED, Feed
+from strata.conf.feeds import CLOCKS, DROPPED, FEEDS, Feed
 from strata.conf.tables import SILVER
 from strata.jobs.simulate.draws import Draws
 from strata.jobs.simulate.world import World, month_of
@@ -27,6 +27,7 @@ OWN, LATE, AGAIN, WRONG, RIGHT, BROKEN = VARIANTS = ("own", "late", "again", "wr
 DAYS_LATE, DAYS_TO_CORRECT = (3, 40), (2, 25)
 UNKNOWN_ID = "999999999"
 NO_SUCH = {"int": "12x", "bigint": "12x", "decimal(18,2)": "1,5o", "date": "2025-02-30", "boolean": "maybe"}
+REFERRED = {table for feed in FEEDS for table in feed.references.values()}
 POSITIVE = re.compile(r"(\w+) >=? 0")
 
 
@@ -85,8 +86,8 @@ def _identity(feed: Feed, contract: Table) -> list[str]:
 
 
 def _moves(feed: Feed) -> bool:
-    """Whether a row can come later without its event being another; the bank's own structure never does."""
-    if feed.kind.startswith("org_"):
+    """Whether a row can come later without its event being another; what others refer to never does."""
+    if feed.table in REFERRED:
         return False
     return feed.known == DROPPED or (feed.known in feed.times and feed.known != feed.event)
 
@@ -94,10 +95,12 @@ def _moves(feed: Feed) -> bool:
 def _variants(world: World, feed: Feed, contract: Table) -> Column:
     """How often and in which forms a row is sent: an array of variants."""
     shares, draw = world.sim.delivery, Draws(0)
-    corrects = _moves(feed) and _amount(contract) is not None
+    # Where there is no amount nothing can be wrong with it.
+    amount = _amount(contract) if _moves(feed) else None
+    corrects = F.col(amount).isNotNull() if amount else F.lit(False)
     fate = draw.uniform("fate", "_bits")
     late = shares.late if _moves(feed) else 0.0
-    corrected = late + (shares.correction if corrects else 0.0)
+    corrected = F.lit(late) + F.when(corrects, shares.correction).otherwise(0.0)
     again = corrected + shares.duplicate
     forms = (
         F.when(fate < late, F.array(F.lit(LATE)))

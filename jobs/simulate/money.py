@@ -359,11 +359,12 @@ def _rings(world: World, people: DataFrame) -> DataFrame:
 def _grants(world: World, lent: DataFrame) -> DataFrame:
     """Loans paid out."""
     rows = lent.withColumn("month_no", world.month_number("opened_on")).withColumns(_buffers(world))
+    rows = rows.withColumns({"granted_on": F.col("opened_on"), "opened_on": F.col("customer_since")})
     return _posting(
         rows.where(F.col("month_no").between(world.since, world.last)),
         "loan_grant",
         nth=F.col("loan_id"),
-        occurred_at=_moment(F.col("opened_on"), F.lit(660)),
+        occurred_at=_moment(F.col("granted_on"), F.lit(660)),
         amount=F.col("principal").cast("double"),
         direction=F.lit("credit"),
         counterparty_account=F.concat(F.lit("LOAN"), F.col("loan_id").cast("string")),
@@ -372,7 +373,7 @@ def _grants(world: World, lent: DataFrame) -> DataFrame:
 
 def _loan_payments(world: World, lent: DataFrame, paid: DataFrame) -> DataFrame:
     """Loans paid back. One join by loan."""
-    rows = paid.join(lent.drop("month_no"), on="loan_id", how="inner")
+    rows = paid.join(lent.drop("month_no"), on="loan_id", how="inner").withColumn("opened_on", F.col("customer_since"))
     rows = rows.withColumn("month_no", world.month_number("paid_on")).withColumns(_buffers(world))
     return _posting(
         rows.where(F.col("month_no").between(world.since, world.last)),

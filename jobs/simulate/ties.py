@@ -39,19 +39,23 @@ def contacts(world: World, people: DataFrame) -> DataFrame:
         F.filter(_range(0, 4), lambda n: (n < F.col("household_size")) & (F.col("household") + n != me)),
         lambda n: _known(F.col("household") + n, FAMILY),
     )
-    near = F.transform(
-        F.filter(
-            _range(-REACH, REACH),
-            lambda d: (d != 0) & (me + d).between(0, world.sim.customers - 1) & are_friends(world, me, me + d),
+    # Each is known in one way: family, near or far.
+    apart = F.col("household") - me, F.col("household") + F.col("household_size") - 1 - me
+    friends = F.filter(
+        _range(-REACH, REACH),
+        lambda d: (
+            ~d.between(*apart)
+            & (d != 0)
+            & (me + d).between(0, world.sim.customers - 1)
+            & are_friends(world, me, me + d)
         ),
-        lambda d: _known(me + d, NEAR),
     )
+    near = F.transform(friends, lambda d: _known(me + d, NEAR))
     # A Pareto number of distant acquaintances: few have very many.
     tail = F.least(F.pow(1 - draws.uniform("far tail", "position"), F.lit(-1 / social.tail)), F.lit(12.0))
     number = F.round(tail * F.exp(0.4 * F.col("sociability"))).cast("int")
-    far = F.transform(
-        _range(1, number), lambda n: _known(F.floor(world.sim.customers * draws.uniform("far", me, n)), FAR)
-    )
+    met = F.transform(_range(1, number), lambda n: F.floor(world.sim.customers * draws.uniform("far", me, n)))
+    far = F.transform(F.filter(met, lambda other: F.abs(other - me) > REACH), lambda other: _known(other, FAR))
     outside = F.transform(
         _range(1, F.round(2 * tail).cast("int")),
         lambda n: _known(F.floor(OUTSIDE_A_CUSTOMER * world.sim.customers * draws.uniform("outside", me, n)), OUTSIDE),
@@ -116,7 +120,7 @@ def calls(world: World, known: DataFrame) -> DataFrame:
     mean = social.calls_monthly / (social.contacts * social.called)
     often = mean * F.exp(0.3 * F.col("sociability"))
     rows = draws.arrivals(rows, often, "calls", me, other, "month_no", most=6)
-    who = ("position", "other", "month_no", "nth")
+    who = ("position", "other", F.col("tie") == OUTSIDE, "month_no", "nth")
     night = draws.happens(0.05 + 0.1 * F.coalesce((F.col("ring").isNotNull()).cast("int"), F.lit(0)), "night", *who)
     hour = F.when(night, F.pmod(draws.whole(23, 29, "night hour", *who), F.lit(24))).otherwise(
         draws.whole(7, 22, "hour", *who)
