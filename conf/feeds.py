@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Literal
 
-from strata.conf.contracts import Frozen, Table
+from strata.conf.contracts import Column, Frozen, Table
 
 Format = Literal["csv", "json", "parquet"]
 CLOCKS = ("event_ts", "known_ts")
@@ -41,8 +41,19 @@ class Feed(Frozen):
 
     def delivered(self, contract: Table) -> tuple[str, ...]:
         """The columns of a file, in order."""
-        own = (self.clear.get(name, name) for name in contract.names if name not in CLOCKS)
-        return (*own, *self.times)
+        return tuple(self.types(contract))
+
+    def meant(self, contract: Table) -> dict[str, Column]:
+        """The silver columns by what they are called in a file, in order."""
+        return {
+            self.clear.get(column.name, column.name): column for column in contract.columns if column.name not in CLOCKS
+        }
+
+    def types(self, contract: Table) -> dict[str, str]:
+        """The SQL types of a file's columns, in order."""
+        return {name: column.type for name, column in self.meant(contract).items()} | dict.fromkeys(
+            self.times, "timestamp"
+        )
 
 
 def _feed(kind: str, table: str, format: Format, event: str, **more: object) -> Feed:  # noqa: A002

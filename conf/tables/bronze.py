@@ -39,7 +39,7 @@ def _bronze(kind: str, description: str, *columns: Column) -> Table:
 
 def bronze_of(feed: Feed, silver: Table) -> Table:
     """The bronze table of a feed: identifiers in clear stand here alone."""
-    meant = {feed.clear.get(column.name, column.name): column for column in silver.columns}
+    meant = feed.meant(silver)
     columns = (_delivered(name, meant.get(name), name in feed.clear.values()) for name in feed.delivered(silver))
     return _bronze(feed.kind, f"{silver.name.replace('_', ' ').capitalize()} rows as delivered.", *columns)
 

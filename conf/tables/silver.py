@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from strata.conf.contracts import Layer, Personal, Table, col, rule
 from strata.conf.tables.people import EDUCATION
-from strata.conf.tables.shapes import CURRENCY, MONEY, RATE, listed, optional, person, silver, token
+from strata.conf.tables.shapes import CURRENCY, RATE, listed, money, optional, person, silver, token
 
 customer = silver(
     "customer",
@@ -87,7 +87,7 @@ card = silver(
         col("card_type", "string", "junior, classic or gold"),
         col("issued_on", "date", "day of issue"),
     ],
-    [rule("card_type IN ('junior', 'classic', 'gold')", "unknown card type")],
+    [listed("card_type", "junior", "classic", "gold")],
 )
 district = silver(
     "district",
@@ -126,14 +126,8 @@ standing_order = silver(
         col("order_id", "bigint", "the order"),
         col("account_id", "bigint", "the paying account"),
         col("counterparty_bank", "string", "bank of the payee", nullable=True),
-        col(
-            "counterparty_hash",
-            "string",
-            "keyed token of the payee's account",
-            personal=Personal.QUASI,
-            nullable=True,
-        ),
-        col("amount", MONEY, "amount of each payment", unit=CURRENCY),
+        token("counterparty_hash", "the payee's account", nullable=True),
+        money("amount", "amount of each payment"),
         col("purpose", "string", "household, insurance, loan_payment, leasing", nullable=True),
     ],
     [rule("amount >= 0", "negative amount")],
@@ -147,25 +141,19 @@ transaction = silver(
     [
         col("transaction_id", "bigint", "the posting"),
         col("account_id", "bigint", "the account"),
-        col("amount", MONEY, "amount, not negative", unit=CURRENCY),
+        money("amount", "amount, not negative"),
         col("direction", "string", "credit or debit"),
         col("channel", "string", "cash, transfer, card or internal"),
         optional("merchant_category", "string", "kind of merchant of a card payment"),
         col("purpose", "string", "what it was for, where the source says so", nullable=True),
         col("counterparty_bank", "string", "bank of the other side", nullable=True),
-        col(
-            "counterparty_hash",
-            "string",
-            "keyed token of the other side's account",
-            personal=Personal.QUASI,
-            nullable=True,
-        ),
-        col("balance_after", MONEY, "balance after the posting", unit=CURRENCY),
+        token("counterparty_hash", "the other side's account", nullable=True),
+        money("balance_after", "balance after the posting"),
     ],
     [
         rule("amount >= 0", "negative amount"),
-        rule("direction IN ('credit', 'debit')", "unknown direction"),
-        rule("channel IN ('cash', 'transfer', 'card', 'internal')", "unknown channel"),
+        listed("direction", "credit", "debit"),
+        listed("channel", "cash", "transfer", "card", "internal"),
     ],
 )
 transaction_coverage = Table(
@@ -194,9 +182,9 @@ loan = silver(
         optional("product_code", "string", "the product"),
         optional("annual_rate", RATE, "annual rate"),
         col("opened_on", "date", "day of the grant"),
-        col("principal", MONEY, "amount granted", unit=CURRENCY),
+        money("principal", "amount granted"),
         col("term_months", "int", "agreed term", unit="months"),
-        col("instalment_amt", MONEY, "monthly instalment", unit=CURRENCY),
+        money("instalment_amt", "monthly instalment"),
     ],
     [
         rule("principal > 0", "principal is not positive"),
@@ -215,5 +203,5 @@ loan_outcome = silver(
         col("is_bad", "int", "1 for B and D, else 0"),
         col("is_running", "boolean", "whether the loan was still running at the extract"),
     ],
-    [rule("status IN ('A', 'B', 'C', 'D')", "unknown status")],
+    [listed("status", "A", "B", "C", "D")],
 )

@@ -7,10 +7,11 @@ from pyspark.sql import functions as F
 
 from strata.jobs.simulate.delivery import AT
 from strata.jobs.simulate.draws import Who, repeated
+from strata.jobs.simulate.groups import out_for_money
 from strata.jobs.simulate.people import address
 from strata.jobs.simulate.structure import latitude, longitude
 from strata.jobs.simulate.work import person_months
-from strata.jobs.simulate.world import World
+from strata.jobs.simulate.world import DISTRICTS, World, moment
 
 BASE32 = "0123456789bcdefghjkmnpqrstuvwxyz"
 PAGES = {"home": 0.35, "balance": 0.25, "transfer": 0.15, "loan": 0.08, "wealth": 0.1, "profile": 0.07}
@@ -31,7 +32,6 @@ VISITED = {
 PARTNERS = 40
 # What is looked for in the two months before a loan is asked for.
 BEFORE_LOAN = {"loan": 4.0, "home": 1.5, "car": 1.5}
-SECONDS_A_DAY = 86_400
 
 
 def devices(world: World, people: DataFrame) -> DataFrame:
@@ -47,7 +47,7 @@ def devices(world: World, people: DataFrame) -> DataFrame:
     since = F.date_add(
         "opened_on", draws.whole(0, 60, "device since", *who) + F.col("nth") * draws.whole(90, 700, "newer", *who)
     )
-    doubtful = F.coalesce(F.col("ring_kind").isin("shared_device", "synthetic_identity"), F.lit(False))
+    doubtful = out_for_money()
     return rows.select(
         F.when(F.col("nth") == 0, F.col("device_serial"))
         .otherwise(F.concat("device_serial", F.lit("B")))
@@ -66,7 +66,6 @@ def devices(world: World, people: DataFrame) -> DataFrame:
         ),
         draws.whole(1, 2, "sims", *who).alias("sim_count"),
         since.alias("valid_from"),
-        F.lit(None).cast("date").alias("valid_to"),
         since.cast("timestamp").alias(AT),
     ).where(F.col("valid_from") < F.lit(world.until))
 
@@ -86,8 +85,12 @@ def _near(world: World, district: Column, name: str, who: Who) -> tuple[Column, 
 
 def workplace(world: World) -> tuple[Column, Column]:
     """Latitude and longitude of the employer."""
-    district = F.floor(24 * world.draws.uniform("employer district", "employer")).cast("int")
-    return _near(world, district, "work", "employer")
+    return _near(world, employer_district(world), "work", "employer")
+
+
+def employer_district(world: World) -> Column:
+    """The district that the employer is in."""
+    return F.floor(DISTRICTS * world.draws.uniform("employer district", "employer")).cast("int")
 
 
 def addresses(world: World, people: DataFrame) -> DataFrame:
@@ -100,9 +103,7 @@ def addresses(world: World, people: DataFrame) -> DataFrame:
         _near(world, F.col("next_district"), "next home", "position"),
         workplace(world),
     )
-    office = address(
-        F.floor(24 * draws.uniform("employer district", "employer")).cast("int"), F.col("employer"), F.lit(2)
-    )
+    office = address(employer_district(world), F.col("employer"), F.lit(2))
 
     def use(
         kind: str, text: Column, district: Column, at: tuple[Column, Column], since: Column, until: Column
@@ -119,17 +120,7 @@ def addresses(world: World, people: DataFrame) -> DataFrame:
             use("home", F.col("home_address"), F.col("district"), home_at, since, never),
             F.when(moves, use("home", F.col("home_address"), F.col("district"), home_at, since, moved_on)),
             F.when(moves, use("home", F.col("next_address"), F.col("next_district"), next_at, moved_on, never)),
-            F.when(
-                employed,
-                use(
-                    "work",
-                    office,
-                    F.floor(24 * draws.uniform("employer district", "employer")).cast("int"),
-                    work_at,
-                    since,
-                    never,
-                ),
-            ),
+            F.when(employed, use("work", office, employer_district(world), work_at, since, never)),
             F.when(
                 draws.happens(0.6, "ships", "position"),
                 use("shipping", F.col("home_address"), F.col("district"), home_at, F.date_add(since, 30), never),
@@ -156,13 +147,11 @@ def app_events(world: World, people: DataFrame) -> DataFrame:
     rows = repeated(rows, F.lit(numbers.events_per_session), "step")
     rows = rows.join(F.broadcast(world.slots()), on="month_no", how="inner")
     session, who = ("position", "month_no", "nth"), ("position", "month_no", "nth", "step")
-    began = world.day_in(draws.uniform("session on", *session)).cast("timestamp") + F.make_interval(
-        mins=draws.whole(0, 1439, "session at", *session)
-    )
+    began = moment(world.day_in(draws.uniform("session on", *session)), draws.whole(0, 1439, "session at", *session))
     occurred = began + F.make_interval(secs=F.col("step") * 20 + draws.whole(0, 15, "step at", *who))
     page = F.when(F.col("step") == 1, "home").otherwise(draws.choice(PAGES, "page", *who))
     typed = page.isin(*INPUT_PAGES) & (F.col("step") > 1)
-    forges = F.coalesce(F.col("ring_kind").isin("shared_device", "synthetic_identity"), F.lit(False))
+    forges = out_for_money()
     lat, lon = home(world)
     far, pace, last = (
         F.when(forges, 1.5).otherwise(0.03),
@@ -172,10 +161,11 @@ def app_events(world: World, people: DataFrame) -> DataFrame:
     once = draws.happens(0.12, "pastes", *who).cast("int")
     pastes = F.when(forges, draws.whole(0, 5, "pastes", *who)).otherwise(once)
     rows = rows.withColumns({"occurred_at": occurred, "page": page})
+    received = F.col("occurred_at") + F.make_interval(secs=F.lit(30))
     return rows.select(
-        F.shiftrightunsigned(draws.bits("app event", *who), 2).alias("app_event_id"),
+        draws.number("app event", *who).alias("app_event_id"),
         "customer_id",
-        F.shiftrightunsigned(draws.bits("session", *session), 2).alias("session_id"),
+        draws.number("session", *session).alias("session_id"),
         "device_serial",
         "page",
         F.when(typed, "input").when(F.col("step") == last, "click").otherwise("view").alias("action"),
@@ -187,8 +177,8 @@ def app_events(world: World, people: DataFrame) -> DataFrame:
         F.when(draws.happens(F.when(forges, 0.3).otherwise(0.015), "flag", *session), draws.choice(
             {"vpn": 0.5, "proxy": 0.2, "hook": 0.2, "screen_share": 0.1}, "which flag", *session)).alias("sdk_flags"),
         "occurred_at",
-        (F.col("occurred_at") + F.make_interval(secs=F.lit(30))).alias("received_at"),
-        (F.col("occurred_at") + F.make_interval(secs=F.lit(30))).alias(AT),
+        received.alias("received_at"),
+        received.alias(AT),
     )  # fmt: skip
 
 
@@ -200,9 +190,7 @@ def pings(world: World, people: DataFrame) -> DataFrame:
     rows = draws.arrivals(rows, F.least(mean, F.lit(6.0)), "pings", "position", "month_no")
     who = ("position", "month_no", "nth")
     minute = draws.whole(0, 1439, "ping at", *who)
-    occurred = F.date_add("month", draws.whole(0, F.col("days") - 1, "ping on", *who)).cast(
-        "timestamp"
-    ) + F.make_interval(mins=minute)
+    occurred = moment(F.date_add("month", draws.whole(0, F.col("days") - 1, "ping on", *who)), minute)
     moved = F.coalesce(F.col("month_no") >= F.col("moved"), F.lit(False))
     at_work = minute.between(540, 1080) & (F.col("work") == "employed") & draws.happens(0.7, "at work", *who)
     (home_lat, home_lon), (work_lat, work_lon) = home(world), workplace(world)
@@ -213,7 +201,7 @@ def pings(world: World, people: DataFrame) -> DataFrame:
     received = F.col("occurred_at") + F.make_interval(hours=F.lit(1))
     rows = rows.withColumns({"occurred_at": occurred, "geohash7": geohash(lat, lon)})
     return rows.select(
-        F.shiftrightunsigned(draws.bits("ping", *who), 2).alias("ping_id"),
+        draws.number("ping", *who).alias("ping_id"),
         "customer_id",
         "geohash7",
         "occurred_at",
@@ -236,7 +224,7 @@ def geohash(lat: Column, lon: Column, letters: int = 7) -> Column:
 
     def letter(number: int) -> Column:
         value = sum((bit(5 * number + place) * 2 ** (4 - place) for place in range(5)), start=F.lit(0).cast("long"))
-        return F.substring(F.lit(BASE32), 1, 32).substr((value + 1).cast("int"), F.lit(1))
+        return F.lit(BASE32).substr((value + 1).cast("int"), F.lit(1))
 
     return F.concat(*(letter(number) for number in range(letters)))
 
@@ -287,11 +275,9 @@ def visits(world: World, people: DataFrame) -> DataFrame:
     scene = draws.choice(VISITED, "visits", *who)
     ordered = draws.happens(0.55, "orders", *who)
     amount = F.when(ordered, F.round(draws.skewed(0.05 * F.col("income"), 0.8, "order", *who), 2)).cast("decimal(18,2)")
-    visited = world.day_in(draws.uniform("visit on", *who)).cast("timestamp") + F.make_interval(
-        mins=draws.whole(540, 1300, "visit at", *who)
-    )
+    visited = moment(world.day_in(draws.uniform("visit on", *who)), draws.whole(540, 1300, "visit at", *who))
     return rows.select(
-        F.shiftrightunsigned(draws.bits("visit", *who), 2).alias("visit_id"),
+        draws.number("visit", *who).alias("visit_id"),
         "customer_id",
         scene.alias("scene"),
         draws.whole(1, PARTNERS, "partner", *who).alias("partner_id"),

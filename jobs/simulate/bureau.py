@@ -8,6 +8,7 @@ from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
 
 from strata.jobs.simulate.delivery import AT
+from strata.jobs.simulate.draws import logistic
 from strata.jobs.simulate.groups import ring_month
 from strata.jobs.simulate.world import World
 
@@ -19,8 +20,7 @@ DAYS_TO_LIST = 30
 def reports(world: World, asked: DataFrame, people: DataFrame) -> DataFrame:
     """Reports of each provider that knows an applicant, at each application, and yearly ones of a tenth of the rest."""
     at_application = asked.select("*", F.col("applied_at").alias("reported_at"), F.col("application_id").alias("_for"))
-    months = world.months().select("month_no", "month", "days")
-    watched = people.crossJoin(F.broadcast(months))
+    watched = people.crossJoin(F.broadcast(world.months()))
     watched = watched.where(
         (F.last_day("month") >= F.col("opened_on"))
         & (F.pmod(F.col("position") + F.col("month_no"), F.lit(12)) == 0)
@@ -54,7 +54,7 @@ def _by(world: World, rows: DataFrame, number: int, provider: str) -> DataFrame:
             F.round(F.col("income") * draws.skewed(2.5 * need, 0.8, "exposure", *who), 2)
         ).cast("decimal(18,2)").alias("total_exposure"),
         F.when(draws.happens(0.7, "has card", "position"), F.round(
-            1 / (1 + F.exp(0.9 + 0.7 * F.col("willingness") - 0.6 * draws.normal("utilisation", *who))), 4
+            logistic(0.6 * draws.normal("utilisation", *who) - 0.9 - 0.7 * F.col("willingness")), 4
         )).alias("card_utilisation"),
         "reported_at",
         received.alias("received_at"),
@@ -88,6 +88,5 @@ def _listings(rows: DataFrame, number: Column, subject: str, kind: str, reason: 
         F.lit(kind).alias("subject_type"),
         reason.alias("reason"),
         day.alias("listed_on"),
-        F.lit(None).cast("date").alias("removed_on"),
         day.cast("timestamp").alias(AT),
     )

@@ -8,7 +8,7 @@ from pyspark.sql import functions as F
 from strata.jobs.simulate.credit import arrears
 from strata.jobs.simulate.delivery import AT
 from strata.jobs.simulate.draws import logistic, repeated
-from strata.jobs.simulate.world import World
+from strata.jobs.simulate.world import World, moment
 
 EARLY = {"sms": 0.5, "phone": 0.5}
 LATE = {"phone": 0.35, "visit": 0.25, "letter": 0.2, "legal": 0.2}
@@ -24,14 +24,15 @@ def actions(world: World, due: DataFrame, lent: DataFrame) -> DataFrame:
     draws = world.draws
     rows = arrears(due).withColumn("days", F.datediff("month_end", "oldest"))
     rows = rows.where((F.col("days") > 3) & (F.col("month_end") < F.lit(world.until)))
-    rows = rows.join(lent.select("loan_id", "willingness", "digital", "cured_on"), on="loan_id", how="inner")
+    rows = rows.join(lent.select("loan_id", "willingness"), on="loan_id", how="inner")
     number = draws.whole(1, MOST_ACTIONS, "actions", "loan_id", F.unix_date("month_end"))
     rows = repeated(rows, number)
     who = ("loan_id", F.unix_date("month_end"), "nth")
     late = F.col("days") > LATE_DAYS
     outcome = outcome_of(draws.uniform("outcome", *who), F.col("willingness"), late)
-    acted = F.date_sub("month_end", draws.whole(0, 2, "acts before", *who) + F.col("nth") * 3 - 3).cast("timestamp")
-    acted = acted + F.make_interval(mins=draws.whole(8 * 60, 20 * 60, "acts at", *who))
+    day = F.date_sub("month_end", draws.whole(0, 2, "acts before", *who) + F.col("nth") * 3 - 3)
+    acted = moment(day, draws.whole(8 * 60, 20 * 60, "acts at", *who))
+    recorded = acted + F.make_interval(hours=F.lit(2))
     early_way, late_way = (draws.choice(ways, "way", *who) for ways in (EARLY, LATE))
     return rows.select(
         ((F.col("loan_id") * 1000 + world.month_number("month_end") + 100) * 10 + F.col("nth")).alias("action_id"),
@@ -41,8 +42,8 @@ def actions(world: World, due: DataFrame, lent: DataFrame) -> DataFrame:
         outcome.alias("outcome"),
         F.when(outcome == "promise", F.col("overdue_amount")).alias("promised_amount"),
         acted.alias("acted_at"),
-        (acted + F.make_interval(hours=F.lit(2))).alias("recorded_at"),
-        (acted + F.make_interval(hours=F.lit(2))).alias(AT),
+        recorded.alias("recorded_at"),
+        recorded.alias(AT),
     )
 
 

@@ -14,10 +14,10 @@ from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
 
 from strata.jobs.simulate.delivery import AT
-from strata.jobs.simulate.draws import logistic, odds
-from strata.jobs.simulate.groups import circle_month, ring_month
+from strata.jobs.simulate.draws import logistic, looked_up, odds
+from strata.jobs.simulate.groups import circle_month, out_for_money, ring_month
 from strata.jobs.simulate.work import in_work, income_in
-from strata.jobs.simulate.world import World
+from strata.jobs.simulate.world import FIRST_CUSTOMER, World, moment
 
 SCENES = {
     "mall": 0.35,
@@ -52,13 +52,11 @@ def _asked(world: World, people: DataFrame) -> DataFrame:
     credit, draws = world.sim.credit, world.draws
     # A month more than asked for: what people read tells of it before.
     months = world.months(-credit.history_months, world.last + 1)
-    rows = people.crossJoin(F.broadcast(months.select("month_no", "month", "days")))
+    rows = people.crossJoin(F.broadcast(months))
     need = F.exp(0.25 * F.col("price_sensitivity") - 0.15 * F.col("ability") - 0.1)
     eligible = F.col("age").between(20, 66) & (F.col("work") != "none")
     # Rings that are out for money ask together; circles borrowed together some months before the start.
-    asks = F.when(
-        F.col("ring_kind").isin("shared_device", "synthetic_identity"), F.col("month_no") == ring_month(world)
-    )
+    asks = F.when(out_for_money(), F.col("month_no") == ring_month(world))
     asks = asks.when(F.col("circle").isNotNull(), F.col("month_no") == circle_month(world))
     asks = asks.otherwise(eligible & draws.happens(credit.applies_monthly * need, "asks", "position", "month_no"))
     day = draws.whole(0, F.col("days") - 1, "asks on", "position", "month_no")
@@ -84,12 +82,11 @@ def _request(world: World) -> dict[str, Column]:
         .when(draws.happens(0.25 * later, "drifts to app", *who), "app")
         .otherwise(person),
         "scene": F.when(product == "scene", draws.choice(SCENES, "scene", *who)).otherwise("none"),
-        "purpose": F.element_at(F.create_map(*(F.lit(word) for pair in PURPOSES.items() for word in pair)), product),
+        "purpose": looked_up(PURPOSES, product),
         "monthly_income": income_in(world, F.col("month_no")),
         "without_work": (F.col("work") == "employed") & ~in_work(world, F.col("month_no")),
-        "applied_at": F.col("asked_on").cast("timestamp")
-        + F.make_interval(
-            mins=draws.whole(8 * 60, 21 * 60, "asks at minute", *who), secs=draws.whole(0, 59, "s", *who)
+        "applied_at": moment(
+            "asked_on", draws.whole(8 * 60, 21 * 60, "asks at minute", *who), draws.whole(0, 59, "s", *who)
         ),
         "application_id": (F.col("customer_id") * 1000 + F.col("month_no") + 500).cast("long"),
     }
@@ -98,10 +95,7 @@ def _request(world: World) -> dict[str, Column]:
 def _by_product(world: World, value: str) -> Column:
     """A number of the product in the row."""
     products = world.sim.credit.products
-    numbers = F.create_map(
-        *(F.lit(part) for name, one in products.items() for part in (name, float(getattr(one, value))))
-    )
-    return F.element_at(numbers, F.col("product_code"))
+    return looked_up({name: float(getattr(one, value)) for name, one in products.items()}, F.col("product_code"))
 
 
 def _terms(world: World) -> dict[str, Column]:
@@ -145,7 +139,7 @@ def hazards(world: World) -> Column:
     credit, drift = world.sim.credit, world.sim.drift
     yearly = -F.log(1 - _by_product(world, "pd")) * F.exp(driver_score(world) - DRIVER_MEAN)
     yearly = yearly * F.when(F.col("circle").isNotNull(), CIRCLE_HAZARD).otherwise(1.0)
-    ring = F.when(F.col("ring_kind").isin("shared_device", "synthetic_identity"), world.sim.groups.ring_default)
+    ring = F.when(out_for_money(), world.sim.groups.ring_default)
 
     def month(number: int) -> Column:
         drifted = F.when(F.col("month_no") + number >= world.drift_month, drift.hazard).otherwise(1.0)
@@ -213,7 +207,7 @@ def loans(world: World, asked: DataFrame) -> DataFrame:
     """A row a loan, with its fate: ``stops`` (first instalment not paid, or null), ``cured_on``, ``infected_by``."""
     rows = asked.where("decision = 'approved'").withColumns(
         {
-            "loan_id": F.col("application_id") - 10_000_001_000 + FIRST_LOAN,
+            "loan_id": loan_id(F.col("application_id")),
             "customer_since": F.col("opened_on"),
             "opened_on": F.date_add(F.to_date("decided_at"), 1),
             "principal": F.col("requested_amount"),
@@ -232,6 +226,11 @@ def loans(world: World, asked: DataFrame) -> DataFrame:
     stopped = F.add_months("opened_on", F.col("stops"))
     back = F.date_add(stopped, world.draws.whole(100, 170, "cures after", "loan_id"))
     return fates.withColumn("cured_on", F.when(cures & F.col("stops").isNotNull(), back))
+
+
+def loan_id(application: Column) -> Column:
+    """The loan that comes of an application, if it is granted."""
+    return application - 1000 * FIRST_CUSTOMER + FIRST_LOAN
 
 
 def instalment(principal: Column, rate: Column, months: Column) -> Column:
@@ -309,10 +308,10 @@ def _fates(circle: pd.DataFrame, factor: float, size: int) -> pd.DataFrame:
     )
 
 
-def loan_rows(lent: DataFrame) -> DataFrame:
-    """The feed: booked on the morning of the grant."""
-    booked = F.col("opened_on").cast("timestamp") + F.make_interval(hours=F.lit(9))
-    return lent.withColumn("booked_at", booked).withColumn(AT, booked)
+def booked(rows: DataFrame) -> DataFrame:
+    """The feeds of loans and of what is due: booked, and all instalments known, on the morning of the grant."""
+    morning = moment("opened_on", 9 * 60)
+    return rows.withColumn("booked_at", morning).withColumn(AT, morning)
 
 
 def instalments(world: World, lent: DataFrame) -> DataFrame:
@@ -363,12 +362,6 @@ def slip_chance(world: World) -> Column:
     )
 
 
-def schedule_rows(due: DataFrame) -> DataFrame:
-    """The feed: all instalments are known at the grant."""
-    booked = F.col("opened_on").cast("timestamp") + F.make_interval(hours=F.lit(9))
-    return due.withColumn("booked_at", booked).withColumn(AT, booked)
-
-
 def repayments(world: World, due: DataFrame) -> DataFrame:
     """Payments: of instalments, and what is recovered from written-off loans in three parts."""
     paid = due.where("paid_on IS NOT NULL").select(
@@ -376,9 +369,7 @@ def repayments(world: World, due: DataFrame) -> DataFrame:
         "loan_id", "instalment", "paid_on", F.col("due_amount").alias("paid_amount"), "is_autopay",
     )  # fmt: skip
     rows = paid.unionByName(_recoveries(world, due))
-    posted = F.col("paid_on").cast("timestamp") + F.make_interval(
-        hours=world.draws.whole(8, 22, "posted hour", "repayment_id")
-    )
+    posted = moment("paid_on", 60 * world.draws.whole(8, 22, "posted hour", "repayment_id"))
     return rows.withColumn("posted_at", posted).withColumn(AT, posted).where(F.col("paid_on") < F.lit(world.until))
 
 

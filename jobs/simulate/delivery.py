@@ -16,17 +16,18 @@ from pyspark.sql import functions as F
 
 from strata.conf.contracts import Column as SilverColumn
 from strata.conf.contracts import Table
-from strata.conf.feeds import CLOCKS, DROPPED, FEEDS, Feed
+from strata.conf.feeds import DROPPED, FEEDS, Feed
 from strata.conf.tables import SILVER
+from strata.conf.tables.shapes import MONEY
 from strata.jobs.simulate.draws import Draws
 from strata.jobs.simulate.world import World, month_of
 
 # When a row can be sent, and the drop it is in.
 AT, DROP, VARIANT, FAULT = "_at", "_drop", "_variant", "_fault"
-OWN, LATE, AGAIN, WRONG, RIGHT, BROKEN = VARIANTS = ("own", "late", "again", "wrong", "right", "broken")
+OWN, LATE, AGAIN, WRONG, RIGHT, BROKEN = ("own", "late", "again", "wrong", "right", "broken")
 DAYS_LATE, DAYS_TO_CORRECT = (3, 40), (2, 25)
 UNKNOWN_ID = "999999999"
-NO_SUCH = {"int": "12x", "bigint": "12x", "decimal(18,2)": "1,5o", "date": "2025-02-30", "boolean": "maybe"}
+NO_SUCH = {"int": "12x", "bigint": "12x", MONEY: "1,5o", "date": "2025-02-30", "boolean": "maybe"}
 REFERRED = {table for feed in FEEDS for table in feed.references.values()}
 POSITIVE = re.compile(r"(\w+) >=? 0")
 
@@ -73,10 +74,9 @@ def delivered(world: World, feed: Feed, happened: DataFrame) -> DataFrame:
 
 
 def _shaped(feed: Feed, contract: Table, happened: DataFrame) -> DataFrame:
-    kinds = {feed.clear.get(column.name, column.name): column.type for column in contract.columns}
     columns = [
-        (F.col(name) if name in happened.columns else F.lit(None)).cast(kinds.get(name, "timestamp")).alias(name)
-        for name in feed.delivered(contract)
+        (F.col(name) if name in happened.columns else F.lit(None)).cast(kind).alias(name)
+        for name, kind in feed.types(contract).items()
     ]
     return happened.select(*columns, F.col(AT).cast("timestamp"))
 
@@ -129,24 +129,21 @@ def _timed(world: World, feed: Feed, rows: DataFrame) -> DataFrame:
 
 def _amount(contract: Table) -> str | None:
     """The column that is wrong at first: the first amount of money."""
-    return next((column.name for column in contract.columns if column.type == "decimal(18,2)"), None)
+    return next((column.name for column in contract.columns if column.type == MONEY), None)
 
 
 def _wrong_at_first(contract: Table, rows: DataFrame) -> DataFrame:
     amount = _amount(contract)
     if amount is None:
         return rows
-    kind = next(column.type for column in contract.columns if column.name == amount)
-    wrong = (F.col(amount) * F.lit("1.10").cast("decimal(3,2)") + F.lit("1.00").cast("decimal(3,2)")).cast(kind)
+    wrong = (F.col(amount) * F.lit("1.10").cast("decimal(3,2)") + F.lit("1.00").cast("decimal(3,2)")).cast(MONEY)
     return rows.withColumn(amount, F.when(F.col(VARIANT) == WRONG, wrong).otherwise(F.col(amount)))
 
 
 def garblings(feed: Feed) -> list[Garbling]:
     """Every way to break a row of a feed that its contract must notice."""
     contract = SILVER[feed.table]
-    columns = {
-        feed.clear.get(column.name, column.name): column for column in contract.columns if column.name not in CLOCKS
-    }
+    columns = feed.meant(contract)
     found = [Garbling("missing", next(name for name, column in columns.items() if not column.nullable))]
     if feed.references:
         found.append(Garbling("orphan", next(iter(feed.references)), UNKNOWN_ID))

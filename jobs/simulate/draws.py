@@ -27,7 +27,11 @@ class Draws:
 
     def bits(self, name: str, *who: Who) -> Column:
         """64 random bits (long)."""
-        return F.xxhash64(F.lit(self.seed), F.lit(name), *(_column(one).cast("long") for one in who))
+        return F.xxhash64(F.lit(self.seed), F.lit(name), *(column(one).cast("long") for one in who))
+
+    def number(self, name: str, *who: Who) -> Column:
+        """A number of 62 bits (long): hardly two rows have the same."""
+        return F.shiftrightunsigned(self.bits(name, *who), 2)
 
     def uniform(self, name: str, *who: Who) -> Column:
         """A double in [0, 1)."""
@@ -120,5 +124,11 @@ def odds(chance: float) -> float:
     return log(chance / (1 - chance))
 
 
-def _column(one: Who) -> Column:
+def column(one: Who) -> Column:
+    """A column, given or by its name."""
     return F.col(one) if isinstance(one, str) else one
+
+
+def looked_up(table: Mapping[str, str | float], word: Column) -> Column:
+    """What the table has for the word in a row; null for a word that it doesn't have."""
+    return F.element_at(F.create_map(*(F.lit(part) for pair in table.items() for part in pair)), word)

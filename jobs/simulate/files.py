@@ -53,14 +53,11 @@ def clear(spark: SparkSession, landing: Landing) -> None:
 
 def text_lines(feed: Feed, rows: DataFrame) -> DataFrame:
     """``value`` lines with ``_drop``, for CSV and JSON lines; faults are put in."""
-    contract = SILVER[feed.table]
-    kinds = {feed.clear.get(column.name, column.name): column.type for column in contract.columns}
-    names = feed.delivered(contract)
-    texts = {name: _text(F.col(name), kinds.get(name, "timestamp")) for name in names}
+    texts = {name: _text(F.col(name), kind) for name, kind in feed.types(SILVER[feed.table]).items()}
     for number, way in enumerate(garblings(feed)):
         if way.column:
             texts[way.column] = F.when(F.col(FAULT) == number, F.lit(way.text)).otherwise(texts[way.column])
-    fields = F.struct(*(texts[name].alias(name) for name in names))
+    fields = F.struct(*(text.alias(name) for name, text in texts.items()))
     line = F.to_csv(fields, CSV) if feed.format == "csv" else F.to_json(fields)
     for number, way in enumerate(garblings(feed)):
         if way.column is None:
@@ -83,22 +80,20 @@ def _broken_line(fault: str, line: Column) -> Column:
 
 def typed_rows(feed: Feed, rows: DataFrame) -> DataFrame:
     """Typed columns with ``_drop``, for Parquet; faults are put in as far as types allow."""
-    contract = SILVER[feed.table]
-    kinds = {feed.clear.get(column.name, column.name): column.type for column in contract.columns}
-    values = {name: F.col(name) for name in feed.delivered(contract)}
+    kinds = feed.types(SILVER[feed.table])
+    values = {name: F.col(name) for name in kinds}
     for number, way in enumerate(garblings(feed)):
         if way.column:
-            wrong = F.lit(way.text).cast(kinds.get(way.column, "timestamp"))
+            wrong = F.lit(way.text).cast(kinds[way.column])
             values[way.column] = F.when(F.col(FAULT) == number, wrong).otherwise(values[way.column])
     return rows.select(*(value.alias(name) for name, value in values.items()), DROP)
 
 
 def land(spark: SparkSession, feed: Feed, rows: DataFrame, days: list[date], landing: Landing) -> int:
-    """Write the drops of ``days`` of one feed; returns how many files came of it.
+    """Write the rows of one feed, which are of the drops of ``days``; returns how many files came of it.
 
     One shuffle by drop: a task writes a drop's rows, in an order that nothing depends on but the rows.
     """
-    rows = rows.where(F.col(DROP).isin(*days))
     if feed.format == "parquet":
         shaped = typed_rows(feed, rows)
         order: list[Column] = [F.xxhash64(*(column for column in shaped.columns if column != DROP))]

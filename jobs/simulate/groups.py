@@ -84,6 +84,11 @@ def ring_device(world: World) -> Column:
     return F.when(F.col("ring_kind") == "shared_device", F.concat(F.lit("SN9"), first.cast("string")))
 
 
+def out_for_money() -> Column:
+    """Whether a person is in a ring that borrows to run: of one device or of made-up identities."""
+    return F.coalesce(F.col("ring_kind").isin("shared_device", "synthetic_identity"), F.lit(False))
+
+
 def ring_month(world: World) -> Column:
     """The month in which a ring strikes."""
     return world.draws.whole(0, max(0, world.sim.months - 1), "ring month", "ring")

@@ -17,7 +17,7 @@ from strata.conf.tables.people import CHANNELS
 from strata.jobs.simulate.delivery import AT
 from strata.jobs.simulate.draws import logistic, odds
 from strata.jobs.simulate.structure import campaign_rows
-from strata.jobs.simulate.world import World
+from strata.jobs.simulate.world import World, moment
 
 # What makes a product attractive without anybody saying so: weights of traits.
 APPETITE = {
@@ -54,7 +54,7 @@ def consents(world: World, people: DataFrame) -> DataFrame:
     )  # fmt: skip
     withdrawn = F.col("granted") & draws.happens(0.05, "withdraws", "position", "kind")
     ends = F.date_add("opened_on", draws.whole(60, 1500, "withdraws after", "position", "kind")).cast("timestamp")
-    begins = F.col("opened_on").cast("timestamp") + F.make_interval(hours=F.lit(10))
+    begins = moment("opened_on", 10 * 60)
     forms = F.array_compact(
         F.array(
             F.struct(F.col("granted").alias("granted"), begins.alias("valid_from")),
@@ -62,7 +62,7 @@ def consents(world: World, people: DataFrame) -> DataFrame:
         )
     )
     rows = rows.withColumn("_form", F.explode(forms)).select("customer_id", "channel", "purpose", "_form.*")
-    rows = rows.withColumn("valid_to", F.lit(None).cast("timestamp")).withColumn(AT, F.col("valid_from"))
+    rows = rows.withColumn(AT, F.col("valid_from"))
     return rows.where(F.col("valid_from") < F.lit(world.until).cast("timestamp"))
 
 
@@ -95,8 +95,8 @@ def _of_campaign(
     draws, numbers, who = world.draws, world.sim.marketing, ("position", F.lit(campaign))
     rows = people.where((F.col("opened_on") < F.lit(first)) & draws.happens(numbers.touched, "touched", *who))
     control = draws.happens(numbers.control, "held out", *who)
-    touched = F.date_add(F.lit(first), draws.whole(0, 40, "touched on", *who)).cast("timestamp")
-    touched = touched + F.make_interval(mins=draws.whole(540, 1200, "touched at", *who))
+    day = F.date_add(F.lit(first), draws.whole(0, 40, "touched on", *who))
+    touched = moment(day, draws.whole(540, 1200, "touched at", *who))
     chance = F.when(control, untreated(world, product)).otherwise(treated(world, product, channel))
     takes = draws.happens(chance, "takes up", *who)
     looks = ~control & draws.happens(0.08, "looks", *who)
@@ -107,7 +107,7 @@ def _of_campaign(
     given = F.struct(response.alias("response"), answered.alias("response_ts"))
     none = F.struct(
         F.lit("none").alias("response"),
-        (F.lit(last).cast("timestamp") + F.make_interval(hours=F.lit(12))).alias("response_ts"),
+        moment(F.lit(last), 12 * 60).alias("response_ts"),
     )
     rows = rows.withColumn("_answer", F.explode(F.array(silent, F.when(response.isNotNull(), given).otherwise(none))))
     return rows.select(

@@ -12,11 +12,11 @@ from pyspark.sql import Column, DataFrame, Window
 from pyspark.sql import functions as F
 
 from strata.jobs.simulate.delivery import AT
-from strata.jobs.simulate.draws import repeated
+from strata.jobs.simulate.draws import looked_up, repeated
 from strata.jobs.simulate.structure import employer_id
 from strata.jobs.simulate.ties import REACH, are_friends
 from strata.jobs.simulate.work import employer_in, in_work, income_in, person_months
-from strata.jobs.simulate.world import World, account_id, account_number
+from strata.jobs.simulate.world import World, account_id, account_number, moment
 
 CENT = "decimal(18,2)"
 DORMANT_AFTER_DAYS, FROZEN_AFTER_DAYS = 200, 120
@@ -44,7 +44,7 @@ def accounts(world: World, people: DataFrame, lent: DataFrame) -> DataFrame:
         F.min(F.date_add(F.add_months("opened_on", F.col("stops")), FROZEN_AFTER_DAYS)).alias("frozen_on")
     )
     people = people.join(frozen, on="position", how="left")
-    opened = F.col("opened_on").cast("timestamp") + F.make_interval(hours=F.lit(10))
+    opened = moment("opened_on", 10 * 60)
     asleep = F.greatest(F.date_add("opened_on", DORMANT_AFTER_DAYS), F.date_sub(F.lit(world.start), 30))
     closes = F.when(F.col("closes").isNotNull(), world.month("closes"))
     states = F.array_compact(
@@ -77,7 +77,7 @@ def _state(status: str, day: Column) -> Column:
 
 def holders(world: World, people: DataFrame) -> DataFrame:
     """Owners; in a third of the households the second member holds the first one's account too."""
-    opened = F.col("opened_on").cast("timestamp") + F.make_interval(hours=F.lit(10))
+    opened = moment("opened_on", 10 * 60)
     own = people.select(
         (F.col("customer_id") * 10 + 1).alias("holder_id"),
         "customer_id",
@@ -165,11 +165,6 @@ def _buffers(world: World) -> dict[str, Column]:
     return {"buffer": at(F.col("month_no")), "next_buffer": at(F.col("month_no") + 1)}
 
 
-def _moment(day: Column, minute: Column, second: Column | None = None) -> Column:
-    seconds = second if second is not None else F.lit(0)
-    return day.cast("timestamp") + F.make_interval(mins=minute, secs=seconds)
-
-
 def _income(world: World, months: DataFrame) -> DataFrame:
     """Wages on the employer's payday, pensions, and what the self-employed take in, a few times a month."""
     draws = world.draws
@@ -186,7 +181,7 @@ def _income(world: World, months: DataFrame) -> DataFrame:
         rows,
         "income",
         nth=F.col("nth"),
-        occurred_at=_moment(
+        occurred_at=moment(
             F.date_add("month", F.least(day, F.col("days") - 1)), draws.whole(540, 1080, "paid at", *who)
         ),
         amount=F.col("income_now") * exact * bonus,
@@ -211,9 +206,7 @@ def _spending(world: World, months: DataFrame) -> DataFrame:
     day = F.when(essential, world.day_in(draw, "essential_slots")).otherwise(world.day_in(draw))
     hour = F.pmod(F.round(F.lit(14) + 4 * draws.normal("bought at", *who)), F.lit(24)).cast("int")
     each = {name: numbers.purposes[name] / share for name, share in numbers.frequency.items()}
-    scale = F.element_at(
-        F.create_map(*(F.lit(part) for pair in each.items() for part in pair)), F.col("merchant_category")
-    )
+    scale = looked_up(each, F.col("merchant_category"))
     # Who is unwilling to save spends more of what comes in.
     thrift = F.exp(-0.12 * F.col("willingness"))
     usual = F.col("income_now") * numbers.share_of_income * thrift * scale / numbers.payments_monthly
@@ -222,7 +215,7 @@ def _spending(world: World, months: DataFrame) -> DataFrame:
         rows,
         "spending",
         nth=F.col("nth"),
-        occurred_at=_moment(
+        occurred_at=moment(
             day, hour * 60 + draws.whole(0, 59, "minute bought", *who), draws.whole(0, 59, "second bought", *who)
         ),
         amount=draws.skewed(usual, numbers.spread, "price", *who) * F.lit(2.718281828 ** (-(numbers.spread**2) / 2)),
@@ -240,7 +233,7 @@ def _rent(world: World, months: DataFrame) -> DataFrame:
     return _posting(
         rows,
         "rent",
-        occurred_at=_moment(F.date_add("month", 1), F.lit(600)),
+        occurred_at=moment(F.date_add("month", 1), 600),
         amount=F.col("income") * RENT_SHARE,
         direction=F.lit("debit"),
         counterparty_account=landlord,
@@ -253,7 +246,7 @@ def _cash(world: World, months: DataFrame) -> DataFrame:
     return _posting(
         rows,
         "cash",
-        occurred_at=_moment(
+        occurred_at=moment(
             F.date_add("month", draws.whole(0, F.col("days") - 1, "cash on", *who)),
             draws.whole(480, 1320, "cash at", *who),
         ),
@@ -268,7 +261,7 @@ def _interest(world: World, months: DataFrame) -> DataFrame:
     return _posting(
         months,
         "interest",
-        occurred_at=_moment(F.date_add("month", 20), F.lit(60)),
+        occurred_at=moment(F.date_add("month", 20), 60),
         amount=F.greatest(F.lit(0.01), F.col("buffer").cast("double") * 0.002 / 12),
         direction=F.lit("credit"),
         channel=F.lit("internal"),
@@ -288,7 +281,7 @@ def _transfers(world: World, months: DataFrame) -> list[DataFrame]:
     rows = rows.withColumn("other", F.when(inside & are_friends(world, F.col("position"), other), other))
     day = F.date_add("month", draws.whole(0, F.col("days") - 1, "sends on", *who))
     amount = F.round(draws.skewed(0.06 * F.col("income"), 0.9, "sends amount", *who), 0)
-    rows = rows.withColumns({"sent_at": _moment(day, draws.whole(420, 1380, "sends at", *who)), "sent": amount})
+    rows = rows.withColumns({"sent_at": moment(day, draws.whole(420, 1380, "sends at", *who)), "sent": amount})
     outside = F.concat(F.lit("X"), draws.whole(1, 900_000, "outside payee", *who).cast("string"))
     payee = F.when(F.col("other").isNotNull(), account_number(account_id(world.customer("other")))).otherwise(outside)
     out = _posting(
@@ -322,7 +315,7 @@ def _rings(world: World, people: DataFrame) -> DataFrame:
         draws.skewed(CYCLE_AMOUNT, 0.3, "ring sum", "ring", "month_no")
     )
     first = F.date_add("month", draws.whole(0, 24, "ring on", "ring", "month_no"))
-    begin = _moment(first, draws.whole(480, 720, "ring at", "ring", "month_no"))
+    begin = moment(first, draws.whole(480, 720, "ring at", "ring", "month_no"))
     hops = F.when(mule, F.lit(90)).otherwise(F.lit(600))
 
     def neighbour(step: int) -> Column:
@@ -364,7 +357,7 @@ def _grants(world: World, lent: DataFrame) -> DataFrame:
         rows.where(F.col("month_no").between(world.since, world.last)),
         "loan_grant",
         nth=F.col("loan_id"),
-        occurred_at=_moment(F.col("granted_on"), F.lit(660)),
+        occurred_at=moment("granted_on", 660),
         amount=F.col("principal").cast("double"),
         direction=F.lit("credit"),
         counterparty_account=F.concat(F.lit("LOAN"), F.col("loan_id").cast("string")),
@@ -388,17 +381,13 @@ def _loan_payments(world: World, lent: DataFrame, paid: DataFrame) -> DataFrame:
 
 def _balanced(world: World, rows: DataFrame) -> DataFrame:
     """Running balances, and the two postings that make them hold: a top-up before the first, a sweep after the last."""
-    number = F.shiftrightunsigned(world.draws.bits("posting", "position", F.crc32("kind"), "month_no", "nth"), 2)
-    rows = rows.withColumn("transaction_id", number)
+    draws = world.draws
+    rows = rows.withColumn("transaction_id", draws.number("posting", "position", F.crc32("kind"), "month_no", "nth"))
     signed = F.when(F.col("direction") == "credit", F.col("amount")).otherwise(-F.col("amount"))
     month = Window.partitionBy("account_id", "month_no")
-    so_far = month.orderBy("occurred_at", "transaction_id").rowsBetween(Window.unboundedPreceding, Window.currentRow)
-    rows = rows.withColumns(
-        {
-            "_sum": F.sum(signed).over(so_far).cast(CENT),
-            "_nth": F.row_number().over(month.orderBy("occurred_at", "transaction_id")),
-        }
-    )
+    in_order = month.orderBy("occurred_at", "transaction_id")
+    so_far = in_order.rowsBetween(Window.unboundedPreceding, Window.currentRow)
+    rows = rows.withColumns({"_sum": F.sum(signed).over(so_far).cast(CENT), "_nth": F.row_number().over(in_order)})
     rows = rows.withColumns({"_least": F.min("_sum").over(month), "_count": F.count("*").over(month)})
     began = F.trunc(F.col("occurred_at"), "month")
     opening = F.when(F.col("opened_on") < began, F.col("buffer")).otherwise(F.lit(0)).cast(CENT)
@@ -410,14 +399,14 @@ def _balanced(world: World, rows: DataFrame) -> DataFrame:
     rows = rows.withColumn("balance_after", balance)
     own = F.struct(*(F.col(name) for name in _LINE))
     top = _line(
-        number=F.shiftrightunsigned(world.draws.bits("top-up", "position", "month_no"), 2),
-        at=_moment(F.greatest("_began", "opened_on"), F.lit(5)),
+        number=draws.number("top-up", "position", "month_no"),
+        at=moment(F.greatest("_began", "opened_on"), 5),
         change=F.col("_top"),
         balance=(F.col("_opening") + F.col("_top")).cast(CENT),
     )
     sweep = _line(
-        number=F.shiftrightunsigned(world.draws.bits("sweep", "position", "month_no"), 2),
-        at=_moment(F.last_day("_began"), F.lit(1435)),
+        number=draws.number("sweep", "position", "month_no"),
+        at=moment(F.last_day("_began"), 1435),
         change=(F.col("next_buffer") - F.col("balance_after")).cast(CENT),
         balance=F.col("next_buffer"),
     )
@@ -425,9 +414,7 @@ def _balanced(world: World, rows: DataFrame) -> DataFrame:
     after = F.when((F.col("_nth") == F.col("_count")) & (F.col("next_buffer") != F.col("balance_after")), sweep)
     lines = rows.select("account_id", F.explode(F.array_compact(F.array(before, own, after))).alias("line"))
     lines = lines.select("account_id", *(F.col(f"line.{name}") for name in _LINE))
-    posted = F.when(
-        F.col("channel") == "card", F.date_add("occurred_at", 1).cast("timestamp") + F.make_interval(hours=F.lit(2))
-    )
+    posted = F.when(F.col("channel") == "card", moment(F.date_add("occurred_at", 1), 2 * 60))
     posted = posted.otherwise(F.col("occurred_at") + F.make_interval(mins=F.lit(1)))
     lines = lines.withColumn("posted_at", posted).withColumn(AT, F.col("posted_at"))
     bank = F.when(F.col("counterparty_account").rlike("^(6225|LOAN)"), "own").when(

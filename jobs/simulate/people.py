@@ -10,11 +10,10 @@ from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
 
 from strata.jobs.simulate import groups
-from strata.jobs.simulate.draws import chosen
+from strata.jobs.simulate.draws import chosen, logistic
 from strata.jobs.simulate.structure import GIANT, employer_id, employer_traits
 from strata.jobs.simulate.world import BRANCHES_A_DISTRICT, DISTRICTS, World, account_id, account_number, phone
 
-TRAITS = ("ability", "willingness", "stability", "sociability", "digital", "price_sensitivity")
 # How much of a trait is shared with ability; the rest is its own.
 WITH_ABILITY = {
     "willingness": 0.30,
@@ -69,8 +68,8 @@ def _standing(world: World) -> dict[str, Column]:
     draws, shares = world.draws, world.sim.people.education
     # A normal of half ability and half chance, turned into a uniform by its distribution function (logistic stand-in).
     schooling = 0.7 * F.col("ability") + 0.714 * draws.normal("schooling", "position")
-    rank = 1 / (1 + F.exp(-1.702 * schooling))
-    married = draws.happens(1 / (1 + F.exp(-(F.col("age") - 28) / 4)), "married", "position")
+    rank = logistic(1.702 * schooling)
+    married = draws.happens(logistic((F.col("age") - 28) / 4), "married", "position")
     return {
         "education_level": chosen(rank, shares),
         "marital_status": F.when(married & draws.happens(0.08, "divorced", "position"), "divorced").otherwise(
@@ -104,7 +103,6 @@ def _employer(world: World) -> dict[str, Column]:
         "employer_id": F.when(employed, employer_id(F.col("employer"))),
         "ownership": F.when(employed, traits["ownership"]),
         "payday": F.when(employed, traits["payday"]).otherwise(F.lit(12)),
-        "industry": traits["industry"],
     }
 
 
@@ -173,7 +171,7 @@ def _channel(world: World) -> Column:
     draws = world.draws
     referred = draws.happens(world.sim.social.referral * F.exp(0.3 * F.col("sociability")), "referred", "position")
     payroll = (F.col("work") == "employed") & draws.happens(0.3, "by payroll", "position")
-    digital = draws.happens(1 / (1 + F.exp(0.4 - 0.8 * F.col("digital"))), "by app", "position")
+    digital = draws.happens(logistic(0.8 * F.col("digital") - 0.4), "by app", "position")
     return (
         F.when(F.col("ring").isNotNull(), "app")
         .when(referred, "referral")

@@ -8,7 +8,7 @@ from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
 
 from strata.conf.tables.people import CHANNELS
-from strata.jobs.simulate.draws import Who
+from strata.jobs.simulate.draws import Who, column
 from strata.jobs.simulate.world import (
     BRANCHES,
     BRANCHES_A_DISTRICT,
@@ -104,7 +104,6 @@ def managers(world: World) -> DataFrame:
         F.when(offline, "offline").otherwise("online").alias("production_line"),
         (20 + 15 * grade).alias("monthly_capacity"),
         F.date_sub(F.lit(world.start), draws.whole(100, 3000, "manager since", "number")).alias("valid_from"),
-        F.lit(None).cast("date").alias("valid_to"),
     )
 
 
@@ -116,9 +115,7 @@ def products(world: World) -> DataFrame:
     types = ["string"] * 6 + ["double"] + ["string"] * 2 + ["int"]
     schema = ", ".join(f"{name} {kind}" for name, kind in zip(names.split(", "), types, strict=True))
     since = date(world.start.year - 3, 1, 1)
-    return world.spark.createDataFrame(rows, schema).select(
-        "*", F.lit(since).alias("valid_from"), F.lit(None).cast("date").alias("valid_to")
-    )
+    return world.spark.createDataFrame(rows, schema).withColumn("valid_from", F.lit(since))
 
 
 def campaign_rows(world: World) -> list[tuple[int, str, str, str, date, date]]:
@@ -155,7 +152,7 @@ def employer_id(number: Column) -> Column:
 def employer_traits(world: World, number: Who) -> dict[str, Column]:
     """What an employer is, from its position: ownership, level, industry, payday, is_specialised_sme."""
     draws = world.draws
-    at = F.col(number) if isinstance(number, str) else number
+    at = column(number)
     drawn = draws.choice(world.sim.people.ownership, "employer ownership", at)
     ownership = F.when(at == GIANT, "state_owned").otherwise(drawn)
     private = ownership.isin("private", "joint_stock")
@@ -183,5 +180,4 @@ def employers(world: World) -> DataFrame:
         F.when(F.col("number") == GIANT, 180_000).otherwise(F.greatest(F.lit(3.0), own)).cast("int").alias("headcount"),
         traits["is_specialised_sme"].alias("is_specialised_sme"),
         F.lit(date(world.start.year - 5, 1, 1)).alias("valid_from"),
-        F.lit(None).cast("date").alias("valid_to"),
     )

@@ -12,7 +12,7 @@ from pyspark.sql import functions as F
 from strata.jobs.simulate.credit import guaranteed
 from strata.jobs.simulate.delivery import AT
 from strata.jobs.simulate.groups import CIRCLES
-from strata.jobs.simulate.world import World, phone
+from strata.jobs.simulate.world import World, moment, phone
 
 REACH = 12
 # People outside the bank, for each customer: some are in several customers' books.
@@ -28,7 +28,7 @@ def are_friends(world: World, one: Column, other: Column) -> Column:
 
 
 def contacts(world: World, people: DataFrame) -> DataFrame:
-    """A row an owner and contact: ``other`` (position; null outside the bank), contact_phone, tie. No shuffle."""
+    """A row an owner and contact: ``other`` (position, or number of an outsider), contact_phone, tie. No shuffle."""
     draws, social = world.draws, world.sim.social
     shares = draws.happens(
         F.least(social.contacts_shared * F.exp(0.25 * F.col("digital")), F.lit(0.95)), "shares book", "position"
@@ -63,9 +63,7 @@ def contacts(world: World, people: DataFrame) -> DataFrame:
     lonely = F.col("ring_kind") == "synthetic_identity"
     known = F.when(lonely, F.slice(outside, 1, 3)).otherwise(F.concat(family, near, far, outside))
     rows = rows.withColumn("_known", F.explode(F.array_distinct(known)))
-    rows = rows.withColumns({"tie": F.col("_known.tie"), "other": F.col("_known.position")}).where(
-        "other <> position OR tie = 'outside'"
-    )
+    rows = rows.withColumns({"tie": F.col("_known.tie"), "other": F.col("_known.position")})
     inside = F.col("tie") != OUTSIDE
     theirs = F.when(inside, phone(world.customer("other"))).otherwise(outside_phone(F.col("other")))
     return rows.withColumn("contact_phone", theirs).drop("_known")
@@ -86,7 +84,7 @@ def outside_phone(number: Column) -> Column:
 
 
 def contact_rows(world: World, known: DataFrame) -> DataFrame:
-    """The feed: who shares a book does so some time after coming; labels are there for half of it. One shuffle."""
+    """The feed: who shares a book does so some time after coming; labels are there for half of it."""
     draws = world.draws
     who = ("position", "other")
     seen = F.date_add("opened_on", draws.whole(1, 120, "book shared", "position"))
@@ -97,15 +95,13 @@ def contact_rows(world: World, known: DataFrame) -> DataFrame:
         .when((F.col("tie") == OUTSIDE) & draws.happens(0.3, "service", *who), "service")
         .otherwise("friend")
     )
-    rows = known.select(
+    return known.select(
         F.col("customer_id").alias("owner_id"),
         "contact_phone",
         F.when(draws.happens(0.5, "labelled", *who), label).alias("relation_label"),
         seen.alias("first_seen"),
+        seen.cast("timestamp").alias(AT),
     )
-    # Two ways to know somebody are one entry.
-    once = rows.groupBy("owner_id", "contact_phone", "first_seen").agg(F.min("relation_label").alias("relation_label"))
-    return once.withColumn(AT, F.col("first_seen").cast("timestamp"))
 
 
 def calls(world: World, known: DataFrame) -> DataFrame:
@@ -115,8 +111,7 @@ def calls(world: World, known: DataFrame) -> DataFrame:
     called = draws.happens(social.called, "called", "position", "other") & (
         F.col("ring_kind").isNull() | (F.col("ring_kind") != "synthetic_identity")
     )
-    months = world.months().select("month_no", "month", "days")
-    rows = known.where(called).crossJoin(F.broadcast(months)).where(F.last_day("month") > F.col("opened_on"))
+    rows = known.where(called).crossJoin(F.broadcast(world.months())).where(F.last_day("month") > F.col("opened_on"))
     mean = social.calls_monthly / (social.contacts * social.called)
     often = mean * F.exp(0.3 * F.col("sociability"))
     rows = draws.arrivals(rows, often, "calls", me, other, "month_no", most=6)
@@ -125,14 +120,12 @@ def calls(world: World, known: DataFrame) -> DataFrame:
     hour = F.when(night, F.pmod(draws.whole(23, 29, "night hour", *who), F.lit(24))).otherwise(
         draws.whole(7, 22, "hour", *who)
     )
-    started = F.date_add("month", draws.whole(0, F.col("days") - 1, "call day", *who)).cast("timestamp")
-    started = started + F.make_interval(
-        hours=hour, mins=draws.whole(0, 59, "minute", *who), secs=draws.whole(0, 59, "second", *who)
-    )
+    day = F.date_add("month", draws.whole(0, F.col("days") - 1, "call day", *who))
+    started = moment(day, hour * 60 + draws.whole(0, 59, "minute", *who), draws.whole(0, 59, "second", *who))
     outward = draws.happens(0.5, "outward", *who)
     received = started + F.make_interval(days=F.lit(1))
     return rows.select(
-        F.shiftrightunsigned(draws.bits("call", *who), 2).alias("call_id"),
+        draws.number("call", *who).alias("call_id"),
         F.when(outward, F.col("phone")).otherwise(F.col("contact_phone")).alias("caller_phone"),
         F.when(outward, F.col("contact_phone")).otherwise(F.col("phone")).alias("callee_phone"),
         draws.skewed(60.0, 1.0, "length", *who).cast("int").alias("seconds"),
@@ -147,7 +140,6 @@ def declared(world: World, people: DataFrame, lent: DataFrame) -> DataFrame:
     """Declared ties: half of the family ties, most referrals, and all guarantees."""
     kinds = [_family(world, people), _referred(world, people), guarantees(world, lent)]
     rows = kinds[0].unionByName(kinds[1], allowMissingColumns=True).unionByName(kinds[2], allowMissingColumns=True)
-    rows = rows.withColumn("valid_to", F.lit(None).cast("date"))
     return rows.where(F.col("valid_from") < F.lit(world.until)).withColumn(AT, F.col("valid_from").cast("timestamp"))
 
 

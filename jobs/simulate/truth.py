@@ -68,7 +68,7 @@ def credits(bank: Bank) -> DataFrame:
     """A row an application; a join with the loans."""
     world = bank.world
     months = F.sequence(F.lit(1), F.lit(9))
-    loan = F.col("application_id") - 10_000_001_000 + credit.FIRST_LOAN
+    loan = credit.loan_id(F.col("application_id"))
     falls = F.exists(months, lambda k: world.draws.uniform("stops", loan, k) < F.element_at("hazard", k))
     dearer = F.col("offered_rate") + F.lit("0.01").cast("decimal(9,6)")
     asked = bank.asked.where(F.col("month_no") <= world.last).select(

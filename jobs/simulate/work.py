@@ -7,7 +7,7 @@ from pyspark.sql import functions as F
 
 from strata.jobs.simulate.delivery import AT
 from strata.jobs.simulate.structure import INDUSTRIES, employer_id
-from strata.jobs.simulate.world import World
+from strata.jobs.simulate.world import FIRST_CUSTOMER, World, moment
 
 FIRST_BUSINESS = 700_001
 NET_OF_GROSS = 0.80
@@ -110,9 +110,7 @@ def security_checks(world: World, people: DataFrame) -> DataFrame:
     """A check when somebody becomes a customer: synthetic identities fail it more often, but not always."""
     draws, synthetic = world.draws, F.col("ring_kind") == "synthetic_identity"
     doubtful = F.coalesce(synthetic, F.lit(False))
-    checked = F.col("opened_on").cast("timestamp") + F.make_interval(
-        mins=draws.whole(540, 1020, "checked at", "position")
-    )
+    checked = moment("opened_on", draws.whole(540, 1020, "checked at", "position"))
     likeness = F.when(doubtful, 0.78).otherwise(0.93) + 0.05 * draws.normal("photo", "position")
     flagged = draws.happens(F.when(doubtful, 0.05).otherwise(0.002), "flag", "position")
     return people.select(
@@ -129,7 +127,7 @@ def security_checks(world: World, people: DataFrame) -> DataFrame:
 
 def business_id(customer: Column) -> Column:
     """A customer's business."""
-    return customer - 10_000_001 + FIRST_BUSINESS
+    return customer - FIRST_CUSTOMER + FIRST_BUSINESS
 
 
 def businesses(world: World, people: DataFrame) -> DataFrame:
@@ -144,7 +142,6 @@ def businesses(world: World, people: DataFrame) -> DataFrame:
         registered.alias("registered_on"),
         draws.happens(0.03, "own specialised", "position").alias("is_specialised_sme"),
         F.greatest(registered, "opened_on").alias("valid_from"),
-        F.lit(None).cast("date").alias("valid_to"),
         F.greatest(registered, "opened_on").cast("timestamp").alias(AT),
     )
 
@@ -190,7 +187,7 @@ def customers(world: World, people: DataFrame) -> DataFrame:
 
     def recorded(nth: Column, day: Column) -> Column:
         told = F.when(nth == 0, 0).otherwise(draws.whole(1, 25, "tells after", "position", nth))
-        return F.date_add(day, told).cast("timestamp") + F.make_interval(hours=F.lit(15))
+        return moment(F.date_add(day, told), 15 * 60)
 
     # A period is delivered when it begins and, with its end, once more when the next is told.
     ends = F.get("_begins", F.col("_nth") + 1)

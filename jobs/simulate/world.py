@@ -13,8 +13,8 @@ from datetime import date, timedelta
 from pyspark.sql import Column, DataFrame, SparkSession
 from pyspark.sql import functions as F
 
-from strata.conf.simulation import Calendar, Simulation, load_calendar
-from strata.jobs.simulate.draws import Draws, Who, slots
+from strata.conf.simulation import Simulation, load_calendar
+from strata.jobs.simulate.draws import Draws, Who, column, slots
 
 # A prime above any number of customers, so that multiplying by it only shuffles the positions.
 SCRAMBLE = 2_147_483_647
@@ -44,6 +44,12 @@ def phone(customer: Column, number: Column | int = 0) -> Column:
     return F.concat(F.lit("1"), (nth % 7 + 3).cast("string"), F.lpad((customer % 1_000_000_000).cast("string"), 9, "0"))
 
 
+def moment(day: Who, minutes: Column | int, seconds: Column | int = 0) -> Column:
+    """A moment of a day (date or text of a column's name), so many minutes and seconds after its midnight."""
+    parts = (part if isinstance(part, Column) else F.lit(part) for part in (minutes, seconds))
+    return column(day).cast("timestamp") + F.make_interval(**dict(zip(("mins", "secs"), parts, strict=True)))
+
+
 def _days(month: date) -> int:
     """How many days a month has, from its first."""
     return (month_of(month, 1) - month).days
@@ -59,8 +65,7 @@ def month_of(day: date, months: int) -> date:
 class World:
     """A simulation in a session; ``first`` and ``last`` bound the months whose happenings are asked for.
 
-    Months count from the start: 0 is the first simulated one, negative ones lie before it. ``people`` is set
-    once by ``people.people`` and read by all.
+    Months count from the start: 0 is the first simulated one, negative ones lie before it.
     """
 
     spark: SparkSession
@@ -74,19 +79,9 @@ class World:
         return Draws(self.sim.seed)
 
     @property
-    def calendar(self) -> Calendar:
-        """Days off and days worked."""
-        return load_calendar()
-
-    @property
     def start(self) -> date:
         """First simulated day."""
         return self.sim.start
-
-    @property
-    def end(self) -> date:
-        """First day that isn't simulated any more."""
-        return month_of(self.start, self.sim.months)
 
     @property
     def since(self) -> int:
@@ -140,15 +135,15 @@ class World:
 
     def customer(self, position: Who) -> Column:
         """The customer's number at a position."""
-        return person_id(F.col(position) if isinstance(position, str) else position, self.sim.customers)
+        return person_id(column(position), self.sim.customers)
 
     def month(self, number: Who) -> Column:
         """The first day of a month by its number."""
-        return F.add_months(F.lit(self.start), F.col(number) if isinstance(number, str) else number)
+        return F.add_months(F.lit(self.start), column(number))
 
     def month_number(self, day: Who) -> Column:
         """The number of the month that a day is in."""
-        when = F.col(day) if isinstance(day, str) else day
+        when = column(day)
         return ((F.year(when) - self.start.year) * 12 + F.month(when) - self.start.month).cast("int")
 
     def months(self, first: int | None = None, last: int | None = None) -> DataFrame:
@@ -176,7 +171,7 @@ class World:
 
     def day_weight(self, day: date) -> float:
         """How much is spent on a day, an ordinary working day being 1."""
-        spending, calendar = self.sim.spending, self.calendar
+        spending, calendar = self.sim.spending, load_calendar()
         weight = 1.0
         if day in calendar.holidays:
             weight = spending.holiday
