@@ -85,16 +85,10 @@ class Lake:
         return self.inputs[name]
 
     def ensure(self, name: str) -> Table:
-        """Create the table from its contract where it is missing; safe to call again after a kill.
-
-        The CHECK is always the second commit, so a table at version 0 is one whose creation was cut short.
-        """
-        contract, path = self.contract(name), self.path(name)
-        version = self.version(name)
-        if version is None:
-            self._create(contract, path)
-        if contract.check_sql and not version:
-            self.spark.sql(f"ALTER TABLE delta.`{path}` ADD CONSTRAINT contract CHECK ({contract.check_sql})")
+        """Create the table from its contract where it is missing, its CHECK in the same commit."""
+        contract = self.contract(name)
+        if not self.exists(name):
+            self._create(contract, self.path(name))
         return contract
 
     def _create(self, contract: Table, path: str) -> None:
@@ -103,6 +97,9 @@ class Lake:
             builder = builder.addColumn(column.name, column.type, nullable=column.nullable, comment=column.description)
         for key, value in contract.properties.items():
             builder = builder.property(key, value)
+        if contract.check_sql:
+            # What ALTER TABLE … ADD CONSTRAINT would write in a second commit, after a second or more.
+            builder = builder.property("delta.constraints.contract", contract.check_sql)
         if contract.snapshot_by:
             builder = builder.partitionedBy(contract.snapshot_by)
         builder.execute()

@@ -64,21 +64,18 @@ def delivered(world: World, feed: Feed, happened: DataFrame) -> DataFrame:
     ``happened`` has the feed's columns (those that it lacks are null) and ``_at``, the moment from which a row can be
     sent. No shuffle.
     """
-    contract = SILVER[feed.table]
-    rows = _shaped(feed, contract, happened)
-    bits = F.xxhash64(F.lit(world.sim.seed), F.lit(feed.kind), *(F.col(name) for name in _identity(feed, contract)))
-    rows = rows.withColumn("_bits", bits).withColumn(VARIANT, F.explode(_variants(world, feed, contract)))
-    rows = _timed(world, feed, rows)
-    rows = _wrong_at_first(contract, rows)
-    return rows.withColumn(DROP, drop_of(world, F.col(AT))).withColumn(FAULT, _fault(world, feed)).drop("_bits", AT)
-
-
-def _shaped(feed: Feed, contract: Table, happened: DataFrame) -> DataFrame:
-    columns = [
-        (F.col(name) if name in happened.columns else F.lit(None)).cast(kind).alias(name)
+    contract, seed = SILVER[feed.table], world.sim.seed
+    values = {
+        name: (F.col(name) if name in happened.columns else F.lit(None)).cast(kind)
         for name, kind in feed.types(contract).items()
-    ]
-    return happened.select(*columns, F.col(AT).cast("timestamp"))
+    }
+    bits = F.xxhash64(F.lit(seed), F.lit(feed.kind), *(values[name] for name in _identity(feed, contract)))
+    shaped = (value.alias(name) for name, value in values.items())
+    rows = happened.select(*shaped, F.col(AT).cast("timestamp"), bits.alias("_bits"))
+    rows = rows.select("*", F.explode(_variants(world, feed, contract)).alias(VARIANT))
+    sent = {name: F.col(name) for name in values} | _later(feed) | _wrong_at_first(contract)
+    tags = {DROP: drop_of(world, _sent_at(world, feed)), VARIANT: F.col(VARIANT), FAULT: _fault(world, feed)}
+    return rows.select(*(value.alias(name) for name, value in (sent | tags).items()))
 
 
 def _identity(feed: Feed, contract: Table) -> list[str]:
@@ -112,19 +109,24 @@ def _variants(world: World, feed: Feed, contract: Table) -> Column:
     return F.when(broken, F.concat(forms, F.array(F.lit(BROKEN)))).otherwise(forms)
 
 
-def _timed(world: World, feed: Feed, rows: DataFrame) -> DataFrame:
-    """Later forms are sent later, and the time at which the source had them moves along, but not that of a repeat."""
+def _delay() -> Column:
+    """Later forms are sent days later."""
     draw = Draws(0)
     days = F.when(F.col(VARIANT) == LATE, draw.whole(*DAYS_LATE, "days late", "_bits"))
     days = days.when(F.col(VARIANT) == RIGHT, draw.whole(*DAYS_TO_CORRECT, "days to correct", "_bits"))
-    later = F.make_interval(days=F.col("_days"))
-    rows = rows.withColumn("_days", F.coalesce(days, F.lit(0)))
-    if feed.known in feed.times:
-        rows = rows.withColumn(feed.known, F.col(feed.known) + later)
-    # A repeat comes with the drop after; so does what is right, where a drop is all that says when a row was known.
+    return F.make_interval(days=F.coalesce(days, F.lit(0)))
+
+
+def _later(feed: Feed) -> dict[str, Column]:
+    """The time at which the source had a row moves along with its sending, but not that of a repeat."""
+    return {feed.known: F.col(feed.known) + _delay()} if feed.known in feed.times else {}
+
+
+def _sent_at(world: World, feed: Feed) -> Column:
+    """A repeat comes with the drop after; so does what is right, where a drop is all that says when a row was known."""
     after = F.date_add(drop_of(world, F.col(AT)), 1).cast("timestamp")
     waits = [AGAIN, RIGHT] if feed.known == DROPPED else [AGAIN]
-    return rows.withColumn(AT, F.when(F.col(VARIANT).isin(*waits), after).otherwise(F.col(AT)) + later).drop("_days")
+    return F.when(F.col(VARIANT).isin(*waits), after).otherwise(F.col(AT)) + _delay()
 
 
 def _amount(contract: Table) -> str | None:
@@ -132,12 +134,12 @@ def _amount(contract: Table) -> str | None:
     return next((column.name for column in contract.columns if column.type == MONEY), None)
 
 
-def _wrong_at_first(contract: Table, rows: DataFrame) -> DataFrame:
+def _wrong_at_first(contract: Table) -> dict[str, Column]:
     amount = _amount(contract)
     if amount is None:
-        return rows
+        return {}
     wrong = (F.col(amount) * F.lit("1.10").cast("decimal(3,2)") + F.lit("1.00").cast("decimal(3,2)")).cast(MONEY)
-    return rows.withColumn(amount, F.when(F.col(VARIANT) == WRONG, wrong).otherwise(F.col(amount)))
+    return {amount: F.when(F.col(VARIANT) == WRONG, wrong).otherwise(F.col(amount))}
 
 
 def garblings(feed: Feed) -> list[Garbling]:

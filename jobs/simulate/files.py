@@ -1,11 +1,12 @@
 """Raw files in dated folders: CSV, JSON lines and Parquet, one file a feed and drop.
 
 Written beside the landing folder and moved into it when whole: a killed run leaves no half file there, and a rerun
-writes the same bytes again.
+writes the same rows in the same order again.
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date
 from typing import Any
@@ -15,12 +16,15 @@ from pyspark.sql import functions as F
 
 from strata.conf.feeds import FEEDS, Feed
 from strata.conf.tables import SILVER
-from strata.jobs.simulate.delivery import DROP, FAULT, garblings
+from strata.jobs.simulate.delivery import DROP, FAULT, VARIANT, garblings
 
 SEPARATOR = ";"
 CSV = {"sep": SEPARATOR, "quote": '"', "escape": '"', "emptyValue": "", "nullValue": ""}
 MOMENT = "yyyy-MM-dd'T'HH:mm:ss"
 NO_UTF8 = "FF"
+KIND = "_kind"
+# Feeds of text in one write: more would make its plan long.
+TOGETHER = 5
 
 
 @dataclass(frozen=True)
@@ -34,9 +38,9 @@ class Landing:
         """The folder it lies in."""
         return self.folder.rsplit("/", 1)[0]
 
-    def staging(self, feed: Feed) -> str:
-        """Where a feed's files are written before they are whole."""
-        return f"{self.parent}/_staging/{feed.kind}"
+    def staging(self, feeds: Sequence[Feed]) -> str:
+        """Where a shipment's files are written before they are whole."""
+        return f"{self.parent}/_staging/{feeds[0].kind}"
 
     def file(self, feed: Feed, day: str) -> str:
         """Where a feed's file of a day's drop lies."""
@@ -51,8 +55,20 @@ def clear(spark: SparkSession, landing: Landing) -> None:
             fs.delete(found.getPath(), False)
 
 
-def text_lines(feed: Feed, rows: DataFrame) -> DataFrame:
-    """``value`` lines with ``_drop``, for CSV and JSON lines; faults are put in."""
+def lines(feed: Feed, rows: DataFrame) -> DataFrame:
+    """What a feed's files hold: ``value`` lines for CSV and JSON lines, typed columns for Parquet; faults are put in.
+
+    Beside them ``_kind``, ``_drop``, ``_variant`` and, by its name, ``_fault``.
+    """
+    faults = F.array(*(F.lit(way.fault) for way in garblings(feed)))
+    fault = F.coalesce(F.element_at(faults, F.col(FAULT) + 1), F.lit("none"))
+    tags = [F.lit(feed.kind).alias(KIND), DROP, VARIANT, fault.alias(FAULT)]
+    if feed.format == "parquet":
+        return rows.select(*(value.alias(name) for name, value in _typed(feed).items()), *tags)
+    return rows.select(_line(feed).alias("value"), *tags)
+
+
+def _line(feed: Feed) -> Column:
     texts = {name: _text(F.col(name), kind) for name, kind in feed.types(SILVER[feed.table]).items()}
     for number, way in enumerate(garblings(feed)):
         if way.column:
@@ -62,7 +78,18 @@ def text_lines(feed: Feed, rows: DataFrame) -> DataFrame:
     for number, way in enumerate(garblings(feed)):
         if way.column is None:
             line = F.when(F.col(FAULT) == number, _broken_line(way.fault, line)).otherwise(line)
-    return rows.select(line.alias("value"), DROP)
+    return line
+
+
+def _typed(feed: Feed) -> dict[str, Column]:
+    """Faults are put in as far as types allow."""
+    kinds = feed.types(SILVER[feed.table])
+    values = {name: F.col(name) for name in kinds}
+    for number, way in enumerate(garblings(feed)):
+        if way.column:
+            wrong = F.lit(way.text).cast(kinds[way.column])
+            values[way.column] = F.when(F.col(FAULT) == number, wrong).otherwise(values[way.column])
+    return values
 
 
 def _text(value: Column, kind: str) -> Column:
@@ -78,37 +105,31 @@ def _broken_line(fault: str, line: Column) -> Column:
     return F.concat(line, F.unhex(F.lit(NO_UTF8)).cast("string"))
 
 
-def typed_rows(feed: Feed, rows: DataFrame) -> DataFrame:
-    """Typed columns with ``_drop``, for Parquet; faults are put in as far as types allow."""
-    kinds = feed.types(SILVER[feed.table])
-    values = {name: F.col(name) for name in kinds}
-    for number, way in enumerate(garblings(feed)):
-        if way.column:
-            wrong = F.lit(way.text).cast(kinds[way.column])
-            values[way.column] = F.when(F.col(FAULT) == number, wrong).otherwise(values[way.column])
-    return rows.select(*(value.alias(name) for name, value in values.items()), DROP)
+def shipments(feeds: Sequence[Feed]) -> list[list[Feed]]:
+    """Which feeds are written together: lines of text a few at a time, for a job costs seconds; Parquet feeds alone."""
+    text = [feed for feed in feeds if feed.format != "parquet"]
+    together = [text[first : first + TOGETHER] for first in range(0, len(text), TOGETHER)]
+    return [*together, *([feed] for feed in feeds if feed.format == "parquet")]
 
 
-def land(spark: SparkSession, feed: Feed, rows: DataFrame, days: list[date], landing: Landing) -> int:
-    """Write the rows of one feed, which are of the drops of ``days``; returns how many files came of it.
+def land(spark: SparkSession, feeds: Sequence[Feed], rows: DataFrame, days: list[date], landing: Landing) -> int:
+    """Write the ``lines`` of a shipment's feeds, which are of the drops of ``days``; returns how many files came of it.
 
-    One shuffle by drop: a task writes a drop's rows, in an order that nothing depends on but the rows.
+    One shuffle by feed and drop: a task writes a file, in an order that nothing depends on but the rows.
     """
-    if feed.format == "parquet":
-        shaped = typed_rows(feed, rows)
-        order: list[Column] = [F.xxhash64(*(column for column in shaped.columns if column != DROP))]
+    rows = rows.drop(VARIANT, FAULT)
+    if "value" in rows.columns:
+        rows = rows.withColumn("_head", F.lit(False)).unionByName(_headers(spark, feeds, days))
+        order: list[Column] = [F.desc("_head"), F.xxhash64("value"), F.col("value")]
     else:
-        shaped = text_lines(feed, rows).withColumn("_head", F.lit(False))
-        if feed.format == "csv":
-            shaped = shaped.unionByName(_headers(spark, feed, days))
-        order = [F.desc("_head"), F.xxhash64("value"), F.col("value")]
-    laid = shaped.repartition(max(1, min(len(days), 16)), DROP).sortWithinPartitions(DROP, *order).drop("_head")
-    writer = laid.write.mode("overwrite").partitionBy(DROP)
-    if feed.format == "parquet":
-        writer.parquet(landing.staging(feed))
-    else:
-        writer.text(landing.staging(feed))
-    return _move(spark, feed, landing)
+        order = [F.xxhash64(*(name for name in rows.columns if name not in (KIND, DROP)))]
+    tasks = min(len(days) * len(feeds), 2 * spark.sparkContext.defaultParallelism)
+    laid = rows.repartition(tasks, KIND, DROP).sortWithinPartitions(KIND, DROP, *order).drop("_head")
+    staged = landing.staging(feeds)
+    laid.write.mode("overwrite").partitionBy(KIND, DROP).format("text" if "value" in laid.columns else "parquet").save(
+        staged
+    )
+    return _move(spark, feeds, landing)
 
 
 def header(feed: Feed) -> str:
@@ -116,25 +137,25 @@ def header(feed: Feed) -> str:
     return SEPARATOR.join(feed.delivered(SILVER[feed.table]))
 
 
-def _headers(spark: SparkSession, feed: Feed, days: list[date]) -> DataFrame:
-    rows = spark.createDataFrame([(day,) for day in days], f"{DROP} date")
-    return rows.select(F.lit(header(feed)).alias("value"), DROP, F.lit(True).alias("_head"))
+def _headers(spark: SparkSession, feeds: Sequence[Feed], days: list[date]) -> DataFrame:
+    rows = [(header(feed), feed.kind, day, True) for feed in feeds if feed.format == "csv" for day in days]
+    return spark.createDataFrame(rows, f"value string, {KIND} string, {DROP} date, _head boolean")
 
 
-def _move(spark: SparkSession, feed: Feed, landing: Landing) -> int:
+def _move(spark: SparkSession, feeds: Sequence[Feed], landing: Landing) -> int:
     """Move the staged files into their days' folders; a file with a header alone isn't sent."""
     path, fs = _files(spark, landing)
-    staged = landing.staging(feed)
-    nothing = len(header(feed)) + 1 if feed.format == "csv" else 0
-    moved = 0
-    for found in fs.globStatus(path(f"{staged}/{DROP}=*/part-*")):
-        day = found.getPath().getParent().getName().split("=", 1)[1]
-        target = path(landing.file(feed, day))
-        fs.mkdirs(target.getParent())
-        fs.delete(target, False)
-        if found.getLen() > nothing:
-            fs.rename(found.getPath(), target)
-            moved += 1
+    staged, moved = landing.staging(feeds), 0
+    for feed in feeds:
+        nothing = len(header(feed)) + 1 if feed.format == "csv" else 0
+        for found in fs.globStatus(path(f"{staged}/{KIND}={feed.kind}/{DROP}=*/part-*")):
+            day = found.getPath().getParent().getName().split("=", 1)[1]
+            target = path(landing.file(feed, day))
+            fs.mkdirs(target.getParent())
+            fs.delete(target, False)
+            if found.getLen() > nothing:
+                fs.rename(found.getPath(), target)
+                moved += 1
     fs.delete(path(staged), True)
     return moved
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from argparse import Namespace
+from functools import reduce
 from pathlib import Path
 
 from pydantic import ValidationError
@@ -20,12 +21,14 @@ from strata.jobs.runtime.run import Context
 from strata.jobs.runtime.tables import Lake
 from strata.jobs.simulate import truth
 from strata.jobs.simulate.bank import Bank
-from strata.jobs.simulate.delivery import DROP, FAULT, VARIANT, delivered, drops, garblings
-from strata.jobs.simulate.files import Landing, clear, land
+from strata.jobs.simulate.delivery import DROP, FAULT, VARIANT, delivered, drops
+from strata.jobs.simulate.files import KIND, Landing, clear, land, lines, shipments
 from strata.jobs.simulate.world import World, month_of
 
 # Rows come late by weeks and corrected after others: a day's files hold rows of these months before.
 MONTHS_BACK = 3
+# What the rows that were sent are counted by.
+SENT = (KIND, DROP, VARIANT, FAULT)
 
 
 def bank(context: Context) -> Bank:
@@ -72,24 +75,18 @@ def send(context: Context, bank: Bank) -> list[Row]:
     if context.options.day is None:
         clear(context.spark, home)
 
-    def one(feed: Feed) -> list[Row]:
-        with context.progress.step(feed.kind) as step:
-            rows = delivered(bank.world, feed, generators[feed.kind]()).where(F.col(DROP).isin(*days))
+    def one(feeds: list[Feed]) -> list[Row]:
+        with context.progress.step(", ".join(feed.kind for feed in feeds)) as step:
+            made = [lines(feed, delivered(bank.world, feed, generators[feed.kind]())) for feed in feeds]
+            rows = reduce(DataFrame.unionByName, made).where(F.col(DROP).isin(*days))
             rows = rows.persist(StorageLevel.MEMORY_AND_DISK)
-            counted = _counted(feed, rows)
-            files = land(context.spark, feed, rows, days, home)
+            counted = rows.groupBy(*SENT).agg(F.count("*").alias("rows")).collect()
+            files = land(context.spark, feeds, rows, days, home)
             step.says(f"{sum(row.rows for row in counted):,} rows in {files} files")
             rows.unpersist()
         return counted
 
-    return [row for counted in at_once(one, FEEDS) for row in counted]
-
-
-def _counted(feed: Feed, rows: DataFrame) -> list[Row]:
-    words = F.array(*(F.lit(way.fault) for way in garblings(feed)))
-    fault = F.coalesce(F.element_at(words, F.col(FAULT) + 1), F.lit("none"))
-    counted = rows.groupBy(F.col(DROP).alias("drop_on"), F.col(VARIANT).alias("variant"), fault.alias("fault"))
-    return counted.agg(F.count("*").alias("rows")).select(F.lit(feed.kind).alias("kind"), "*").collect()
+    return [row for counted in at_once(one, shipments(FEEDS)) for row in counted]
 
 
 def tell_truth(context: Context, bank: Bank, sent: list[Row]) -> None:
@@ -99,7 +96,7 @@ def tell_truth(context: Context, bank: Bank, sent: list[Row]) -> None:
     for table in TRUTH.values():
         lake.declare(table)
     with context.progress.step("truth") as step:
-        delivery = context.spark.createDataFrame(sent, TRUTH["truth_delivery"].schema_ddl)
+        delivery = context.spark.createDataFrame([tuple(row) for row in sent], TRUTH["truth_delivery"].schema_ddl)
         written = lake.replace_all({**truth.tables(bank), "truth_delivery": delivery})
         step.says(f"{len(written)} tables in {home.parent}/truth")
 

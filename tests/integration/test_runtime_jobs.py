@@ -54,7 +54,7 @@ def test_contract_is_on_disk(spark, tmp_path):
     fields = {field.name: field for field in lake.read("customer").schema}
     assert fields["customer_id"].metadata["comment"] == "the bank's number of the customer"
     detail = spark.sql(f"DESCRIBE DETAIL delta.`{lake.path('customer')}`").head()
-    assert "gender IN ( 'F' , 'M' )" in detail.properties["delta.constraints.contract"]
+    assert "gender IN ('F', 'M')" in detail.properties["delta.constraints.contract"]
     assert detail.properties["delta.enableDeletionVectors"] == "false"
     with pytest.raises(Exception, match="contract"):
         lake.replace("customer", customers(spark).withColumn("gender", F.lit("X")))
