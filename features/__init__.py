@@ -7,6 +7,7 @@ from strata.features.definitions import Entity, Feature, FeatureView, derived, s
 from strata.features.inputs import FeatureError, FeatureTypeError, unusable_rows
 from strata.features.labels import LabelSpec, label, maturity
 from strata.features.leakage import LeakageReport, TableClock, leakage_check
+from strata.features.links import Link
 from strata.features.manifest import Manifest
 from strata.features.materialize import Build, Slice
 from strata.features.permissions import Consents
@@ -28,6 +29,7 @@ __all__ = [
     "FeatureView",
     "LabelSpec",
     "LeakageReport",
+    "Link",
     "Manifest",
     "Published",
     "PurposeRule",

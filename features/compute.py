@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from pyspark.sql import DataFrame
@@ -12,6 +12,7 @@ from strata.features.aggregates import Measure
 from strata.features.asof import point_in_time_join
 from strata.features.definitions import Feature, FeatureView
 from strata.features.inputs import FeatureError, check_column, check_frame, check_instant, quoted
+from strata.features.links import follow
 from strata.features.windows import aggregate_windows
 
 
@@ -35,28 +36,31 @@ class Pass:
     @property
     def shuffles(self) -> int:
         """Exchanges of its plan before Spark turns small ones into broadcasts (see ``windowed_aggregates``)."""
+        linked = 3 * len(self.view.links)
         if not self.is_windowed:
-            return 1
-        return 5 if self.view.event_id else 4
+            return 1 + linked
+        return (5 if self.view.event_id else 4) + linked
 
     def __str__(self) -> str:
         """One line: table, clocks, number of features, scans and shuffles."""
         clocks = ", ".join(name for name in (self.view.event_ts, self.view.valid_from, self.view.known_ts) if name)
+        scans = ", ".join(f"{name} 1" for name in self.view.tables)
         if self.is_windowed:
-            what = f"windows up to {self.longest} days, scans: {self.view.source} 1, spine 2"
+            what = f"windows up to {self.longest} days, scans: {scans}, spine 2"
         else:
-            what = f"last state, scans: {self.view.source} 1"
+            what = f"last state, scans: {scans}"
         return f"{self.view.source} ({clocks}): {len(self.features)} values, {what}, shuffles {self.shuffles}"
 
 
-def compute(view: FeatureView, spine: DataFrame, source: DataFrame, *, at: str = "at") -> DataFrame:
+def compute(view: FeatureView, spine: DataFrame, source: DataFrame, *links: DataFrame, at: str = "at") -> DataFrame:
     """Compute every offered feature of one view: the spine's rows and columns, then the features.
 
     ``spine`` has the entity's key columns and ``at`` (date or timestamp); ``source`` is the view's
-    table, whole. One pass (its plan stands at ``windowed_aggregates`` or ``point_in_time_join``).
+    table, whole, and ``links`` those of its links. One pass (its plan stands at ``windowed_aggregates`` or
+    ``point_in_time_join``).
     Raises ``FeatureError`` or ``FeatureTypeError`` naming the argument and column.
     """
-    return compute_features(list(view.features), [view], spine, {view.source: source}, at=at)
+    return compute_features(list(view.features), [view], spine, dict(zip(view.tables, (source, *links))), at=at)
 
 
 def compute_features(
@@ -79,7 +83,7 @@ def compute_features(
     passes, later = plan_passes(features, views)
     rows = spine
     for step in passes:
-        source = _prepared(step.view, sources)
+        source = prepared(step.view, sources)
         rows = _windows(step, rows, spine, source, at, tiled) if step.is_windowed else _states(step, rows, source, at)
     rows = _derive(rows, later, at)
     return rows.select(*(quoted(name) for name in spine.columns), *(quoted(f.name) for f in features))
@@ -102,17 +106,20 @@ def plan_passes(features: Sequence[Feature], views: Sequence[FeatureView]) -> tu
 
 
 def pass_key(view: FeatureView) -> tuple[object, ...]:
-    """What views must share to be computed in one pass: table, entity, clocks and prepare function."""
+    """What views must share to be computed in one pass: table, entity, clocks, prepare function and links."""
     clocks = (view.event_ts, view.valid_from, view.known_ts, view.event_id, view.valid_to, view.sequence)
-    return (view.source, view.entity.keys, view.prepare, *clocks)
+    return (view.source, view.entity.keys, view.prepare, view.links, *clocks)
 
 
-def _prepared(view: FeatureView, sources: Mapping[str, DataFrame]) -> DataFrame:
-    if view.source not in sources:
-        raise FeatureError(f"view {view.name}: its table {view.source} was not given")
-    prepare: Callable[[DataFrame], DataFrame] | None = view.prepare
+def prepared(view: FeatureView, sources: Mapping[str, DataFrame]) -> DataFrame:
+    """The view's rows as its measures take them: prepared, and linked to whom they belong."""
+    if missing := [name for name in view.tables if name not in sources]:
+        raise FeatureError(f"view {view.name}: its table {', '.join(missing)} was not given")
     source = sources[view.source]
-    return source if prepare is None else prepare(source)
+    rows = source if view.prepare is None else view.prepare(source)
+    for link in view.links:
+        rows = follow(rows, link, sources[link.table], view.known_ts or "")
+    return rows
 
 
 def _with_measures(source: DataFrame, features: Sequence[Feature]) -> tuple[DataFrame, dict[str, str]]:

@@ -7,7 +7,7 @@ import inspect
 import json
 import re
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from functools import cached_property
 from typing import Any
 
@@ -16,6 +16,7 @@ from pyspark.sql import DataFrame
 from strata.conf.contracts import Personal
 from strata.features.aggregates import AGGREGATES
 from strata.features.inputs import FeatureError
+from strata.features.links import Link
 
 _NAME = re.compile(r"[a-z][a-z0-9_]*")
 WORD = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
@@ -184,9 +185,10 @@ class FeatureView:
 
     An event view gives ``event_ts`` (events before the spine's time, in windows); a state view gives
     ``valid_from`` (the last state as of it). ``known_ts`` is when a row could first be used;
-    ``event_id`` tells versions of one event apart. ``where`` filters the source's rows; ``prepare``
+    ``event_id`` (one or more columns) tells versions of one event apart. ``where`` filters rows; ``prepare``
     is at most one small DataFrame to DataFrame function on the source (it may add columns, never
-    look at other rows' times). Raises ``FeatureError`` when the definition contradicts itself.
+    look at other rows' times). ``links`` are the tables that say, one after the other, whose the rows
+    are, when they don't themselves. Raises ``FeatureError`` when the definition contradicts itself.
     """
 
     name: str
@@ -200,11 +202,12 @@ class FeatureView:
     event_ts: str | None = None
     valid_from: str | None = None
     known_ts: str | None = None
-    event_id: str | None = None
+    event_id: str | tuple[str, ...] | None = None
     valid_to: str | None = None
     sequence: str | None = None
     where: str | None = None
     prepare: Callable[[DataFrame], DataFrame] | None = None
+    links: tuple[Link, ...] = ()
     personal: Personal = Personal.NONE
     # The compiled features by name, made from the fields above.
     _compiled: dict[str, Feature] = field(init=False, repr=False, compare=False, default_factory=dict)
@@ -215,6 +218,8 @@ class FeatureView:
             raise FeatureError(f"view {self.name}: give event_ts for events, or valid_from for states")
         if self.event_id and not self.known_ts:
             raise FeatureError(f"view {self.name}: event_id needs known_ts")
+        if self.links and not self.known_ts:
+            raise FeatureError(f"view {self.name}: links need known_ts")
         if not self.purposes:
             raise FeatureError(f"view {self.name}: purposes: at least one is expected")
         for item in self.items:
@@ -229,6 +234,11 @@ class FeatureView:
         return tuple(feature for feature in self._compiled.values() if not feature.intermediate)
 
     @property
+    def tables(self) -> tuple[str, ...]:
+        """The tables that its values are made of: the source and what links it."""
+        return (self.source, *(link.table for link in self.links))
+
+    @property
     def all_features(self) -> Mapping[str, Feature]:
         """Every feature by name, intermediate ones included."""
         return self._compiled
@@ -239,6 +249,8 @@ class FeatureView:
         parts: dict[str, Any] = {name: getattr(self, name) for name in ("name", "version", "source", "where", *_CLOCKS)}
         parts["entity"] = [self.entity.name, *self.entity.keys]
         parts["prepare"] = None if self.prepare is None else _source_of(self.prepare, self.name)
+        if self.links:
+            parts["links"] = [asdict(link) for link in self.links]
         parts["features"] = [[f.name, f.kind, f.measure, f.agg, f.days] for f in self._compiled.values()]
         if typed := {f.name: f.type for f in self._compiled.values() if f.type}:
             parts["types"] = typed

@@ -37,7 +37,7 @@ class TableClock:
 
     event_ts: str
     known_ts: str | None = None
-    event_id: str | None = None
+    event_id: str | tuple[str, ...] | None = None
     is_state: bool = False
 
 
@@ -121,7 +121,8 @@ def _check(
             if column is not None:
                 check_instant("clocks", tables[name], name, column)
         if clock.event_id is not None:
-            check_column("clocks", tables[name], name, clock.event_id)
+            for column in key_list(clock.event_id, "event_id"):
+                check_column("clocks", tables[name], name, column)
             if clock.known_ts is None:
                 raise FeatureError(f"clocks: {name} has event_id, so it needs known_ts")
 
@@ -146,8 +147,8 @@ def _with_plants(table: DataFrame, clock: TableClock | None, moment: datetime) -
     after = F.lit(moment) + F.expr("INTERVAL 1 DAY")
     happening = {clock.event_ts: after if clock.is_state else F.lit(moment)}
     if clock.event_id:
-        # As a version of the old event it would rightly replace it.
-        happening[clock.event_id] = F.lit(None)
+        # As a version of the old event it would rightly replace it; the first columns may name its entity.
+        happening[key_list(clock.event_id, "event_id")[-1]] = F.lit(None)
     plants = [_altered(future, clock, {}), _altered(past, clock, happening)]
     if clock.known_ts:
         plants.append(_altered(past, clock, {clock.known_ts: after}))

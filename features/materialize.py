@@ -15,7 +15,7 @@ from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
 
 from strata.features.definitions import Entity, FeatureView
-from strata.features.inputs import FeatureError, all_present, check_column, check_instant, instant, quoted
+from strata.features.inputs import FeatureError, all_present, check_column, check_instant, instant, key_list, quoted
 from strata.features.windows import next_midnight
 
 AS_OF = "as_of_date"
@@ -130,20 +130,20 @@ def cells(entity: Entity, rows: DataFrame, days: Sequence[date]) -> DataFrame:
 def dirty_cells(
     view: FeatureView, longest: int, source: DataFrame, changes: DataFrame, days: Sequence[date]
 ) -> DataFrame:
-    """The (entity, day) cells of ``days`` that changed rows of the view's table can reach, each once.
+    """The (entity, day) cells of ``days`` that changed rows of the view's tables can reach, each once.
 
     ``longest`` is the longest window in days, 0 for states. ``changes`` are rows that stand in the old or
-    the new version of the table and not in both; with ``event_id`` the other versions of the same events
-    are looked up in ``source``, the new version, since a new version ends the old one. One shuffle, one
+    the new version and not in both; with ``event_id`` the other versions of the same events are looked up in
+    ``source``, the new version, since a new version ends the old one. Both as ``prepared``. One shuffle, one
     more with ``event_id``.
     """
-    touched = changes if view.prepare is None else view.prepare(changes)
     if view.event_id:
-        table = source if view.prepare is None else view.prepare(source)
-        ids = touched.select(quoted(view.event_id)).where(quoted(view.event_id).isNotNull()).distinct()
-        touched = _clocked(touched, view).unionByName(_clocked(table.join(ids, view.event_id, "left_semi"), view))
+        names = key_list(view.event_id, "event_id")
+        columns = [quoted(name) for name in names]
+        ids = changes.select(*columns).where(all_present(columns)).distinct()
+        touched = _clocked(changes, view).unionByName(_clocked(source.join(ids, names, "left_semi"), view))
     else:
-        touched = _clocked(touched, view)
+        touched = _clocked(changes, view)
     first, last = _reach(view, longest)
     return _cells_of(view.entity, touched.withColumns({"first": first, "last": last}), days)
 

@@ -12,7 +12,7 @@ from pyspark.sql import functions as F
 from pyspark.sql.types import BooleanType, DataType, NumericType
 
 from strata.conf.contracts import Table
-from strata.features.compute import compute_features, pass_key
+from strata.features.compute import compute_features, pass_key, prepared
 from strata.features.contracts import feature_table
 from strata.features.definitions import Entity, Feature, FeatureView
 from strata.features.inputs import FeatureError, instant, quoted
@@ -145,7 +145,7 @@ def _grouped(items: Iterable[T], key: Callable[[T], tuple[Any, ...]]) -> list[tu
 
 def _versions(tables: TablePort, view: FeatureView) -> dict[str, int]:
     versions = {}
-    for name in (view.source, view.entity.source):
+    for name in (*view.tables, view.entity.source):
         version = tables.version(name)
         if version is None:
             raise FeatureError(f"view {view.name}: its table {name} is missing; run the job that writes it first")
@@ -156,7 +156,7 @@ def _versions(tables: TablePort, view: FeatureView) -> dict[str, int]:
 def _computed(tables: TablePort, views: Sequence[FeatureView], spine: DataFrame, *, tiled: bool) -> DataFrame:
     """Keys, day and the features of all ``views``, with the types of their contracts checked."""
     features = [feature for view in views for feature in view.features]
-    sources = {view.source: tables.read(view.source) for view in views}
+    sources = {name: tables.read(name) for view in views for name in view.tables}
     rows = compute_features(features, views, spine, sources, at=AS_OF, tiled=tiled)
     for view in views:
         for column in feature_table(view).columns:
@@ -224,18 +224,22 @@ def _shaped(rows: DataFrame, view: FeatureView) -> DataFrame:
 def _dirty(
     tables: SlicePort, views: Sequence[FeatureView], since: Mapping[str, int], days: Sequence[date]
 ) -> DataFrame:
-    """Cells that changed rows of the views' table, or of the table that says who exists, can reach."""
+    """Cells that changed rows of the views' tables, or of the table that says who exists, can reach."""
     view, parts = views[0], []
     longest = max((f.days or 0 for one in views for f in one.all_features.values()), default=0)
-    for name, version in since.items():
-        now = tables.version(name)
-        if now is None or now == version:
-            continue
-        changed = tables.changes(name, version, now)
-        if name == view.source:
-            parts.append(dirty_cells(view, longest, tables.read(name), changed, days))
-        if name == view.entity.source:
-            parts.append(dirty_entities(view.entity, changed, days))
+    moved = {
+        name: tables.changes(name, version, now)
+        for name, version in since.items()
+        if (now := tables.version(name)) is not None and now != version
+    }
+    sources = {name: tables.read(name) for name in view.tables}
+    for name in (name for name in view.tables if name in moved):
+        # What was lost may have been linked by what was lost too.
+        beside = {other: sources[other].unionByName(moved[other]) for other in view.tables if other in moved}
+        changes = prepared(view, {**sources, **beside, name: moved[name]})
+        parts.append(dirty_cells(view, longest, prepared(view, sources), changes, days))
+    if view.entity.source in moved:
+        parts.append(dirty_entities(view.entity, moved[view.entity.source], days))
     whole = parts[0]
     for part in parts[1:]:
         whole = whole.unionByName(part)

@@ -189,7 +189,9 @@ class FeatureStore:
         """The manifest of ``training_set`` with the same arguments. One scan of the spine; raises as it does."""
         chosen = self._allowed(features, purpose)
         views = {name: self._views[name] for name in dict.fromkeys(feature.view for feature in chosen)}
-        tables = [feature_table(view).name if published else view.source for view in views.values()]
+        tables = [
+            name for view in views.values() for name in ([feature_table(view).name] if published else view.tables)
+        ]
         rows, digest = fingerprint(spine)
         return Manifest(
             features=tuple(feature.name for feature in chosen),
@@ -332,5 +334,5 @@ class FeatureStore:
         return chosen
 
     def _sources(self, features: Sequence[Feature], versions: Mapping[str, int | None]) -> dict[str, DataFrame]:
-        names = dict.fromkeys(self._views[feature.view].source for feature in features)
+        names = dict.fromkeys(name for feature in features for name in self._views[feature.view].tables)
         return {name: self._tables.read(name, versions.get(name)) for name in names}

@@ -8,12 +8,12 @@ from datetime import date
 from pathlib import Path
 
 from strata.features.contracts import feature_table
-from strata.features.views import berka_views
+from strata.features.views import all_views
 from strata.jobs.runtime.run import Context, Job, day, run
 from strata.jobs.steps import feature_answers as answers
 from strata.jobs.steps import features as steps
 
-VIEWS = tuple(feature_table(view).name for view in berka_views())
+VIEWS = tuple(feature_table(view).name for view in all_views())
 
 
 def _patterns(arguments: argparse.ArgumentParser) -> None:
@@ -98,7 +98,7 @@ JOBS = (
         "features build",
         "publish slices: build missing days, mend changed ones",
         _build,
-        reads=("account", "account_book", "transaction"),
+        reads=tuple(dict.fromkeys(name for view in all_views() for name in (view.entity.source, view.source))),
         writes=(*VIEWS, "feature_slice", "feature_statistics"),
         options=_days,
     ),

@@ -5,13 +5,14 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from datetime import date
 from pathlib import Path
 
 import pytest
 from pyspark.sql import SparkSession
 
 from strata.conf.settings import Settings, load_settings
-from strata.jobs import local_session, run_all
+from strata.jobs import ingest, local_session, run_all, simulate_bank
 from strata.jobs.runtime.run import Job, execute, parser
 from strata.jobs.runtime.tables import Lake
 
@@ -81,3 +82,28 @@ def bank(spark: SparkSession, tmp_path_factory: pytest.TempPathFactory) -> Bank:
     made = bank_at(spark, root, root / "token.key")
     assert made.run(run_all.JOB) == 0
     return made
+
+
+@pytest.fixture(scope="session")
+def landed(spark: SparkSession, tmp_path_factory: pytest.TempPathFactory) -> Bank:
+    """The raw files and the truth of a small simulated bank."""
+    root = tmp_path_factory.mktemp("simulated")
+    settings = load_settings(
+        "simulated",
+        lake=str(root / "lake"),
+        landing=str(root / "landing"),
+        reports=str(root / "reports"),
+        tracking_uri=f"sqlite:///{root}/mlflow.db",
+        token_key_file=str(root / "token.key"),
+        simulation={"customers": 800, "start": date(2025, 1, 1), "months": 3, "drop": "month"},
+    )
+    made = Bank(root, settings, spark)
+    assert made.run(simulate_bank.JOB) == 0
+    return made
+
+
+@pytest.fixture(scope="session")
+def ingested(landed: Bank) -> Bank:
+    """The same bank with its lake: bronze, silver, quarantine."""
+    assert landed.run(ingest.JOB) == 0
+    return landed

@@ -1,19 +1,50 @@
 """Feature views, one file a business subject."""
 
 from strata.features.definitions import FeatureView
+from strata.features.views.addresses import addresses
+from strata.features.views.app import app
+from strata.features.views.applications import applications
 from strata.features.views.balance import balance
-from strata.features.views.common import ACCOUNT
+from strata.features.views.bureau import bureau
+from strata.features.views.business import business
+from strata.features.views.calls import calls
+from strata.features.views.collection import collection
+from strata.features.views.common import ACCOUNT, CUSTOMER
+from strata.features.views.consumption import consumption
+from strata.features.views.contacts import contacts
+from strata.features.views.contributions import fund, social
+from strata.features.views.device import device, device_history
+from strata.features.views.earnings import earnings
+from strata.features.views.entry import entry
+from strata.features.views.flows import flows
 from strata.features.views.household import household
+from strata.features.views.identity import identity
 from strata.features.views.income import income
+from strata.features.views.interests import interests
+from strata.features.views.listings import person_listing, phone_listing
+from strata.features.views.location import location
+from strata.features.views.marketing import marketing
+from strata.features.views.permissions import permissions
+from strata.features.views.repayments import arrears, loans, repayments
+from strata.features.views.sales import sales
+from strata.features.views.scenes import scenes
+from strata.features.views.schooling import schooling
+from strata.features.views.sdk import sdk
 from strata.features.views.spending import spending
+from strata.features.views.stability import stability, standing
 from strata.features.views.tenure import activity, tenure
+from strata.features.views.wealth import wealth
 
 __all__ = [
     "ACCOUNT",
+    "CUSTOMER",
     "account_views",
+    "all_views",
     "activity",
     "balance",
+    "bank_views",
     "berka_views",
+    "customer_views",
     "household",
     "income",
     "spending",
@@ -29,3 +60,23 @@ def account_views() -> tuple[FeatureView, ...]:
 def berka_views() -> tuple[FeatureView, ...]:
     """The views that the Berka bank can fill. Its undated tables and the loans' outcomes are in none of them."""
     return account_views()
+
+
+def customer_views() -> tuple[FeatureView, ...]:
+    """Every view of customers: over tables that name the customer, or an account, loan, firm or phone of theirs."""
+    return (
+        standing, stability, social, fund, schooling, identity, bureau, person_listing, phone_listing, earnings,
+        consumption, flows, applications, loans, repayments, arrears, collection, business, sales, wealth, device,
+        device_history, app, entry, sdk, location, addresses, contacts, calls, interests, scenes, marketing,
+        permissions,
+    )  # fmt: skip
+
+
+def all_views() -> tuple[FeatureView, ...]:
+    """Every view that there is: each has a table, whether or not a bank can fill it."""
+    return (*account_views(), *customer_views())
+
+
+def bank_views(bank: str) -> tuple[FeatureView, ...]:
+    """The views that a bank's tables can fill, by the settings' name of it."""
+    return berka_views() if bank == "berka" else customer_views()

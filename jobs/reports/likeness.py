@@ -6,17 +6,17 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
-import pandas as pd
-from pyspark.sql import DataFrame
+from pyspark import StorageLevel
+from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
 
-from strata.jobs.reports import charts
+from strata.jobs.reports import charts, vintages
 from strata.jobs.reports.page import Figure, Page, Section, Sheet, Tile
 from strata.jobs.runtime.run import Context
 from strata.jobs.runtime.tables import Lake
 
-REAL = ("transaction", "customer", "loan")
-READS = (*REAL, "delinquency", "contact_book")
+REAL = ("transaction", "customer", "loan", "loan_outcome")
+READS = ("transaction", "customer", "loan", "delinquency", "contact_book")
 BENFORD = [float(np.log10(1 + 1 / digit)) for digit in range(1, 10)]
 DAYS = ("Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun")
 SHARES = [0.05, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 0.95, 0.99]
@@ -37,29 +37,40 @@ class Banks:
 
 
 def page(context: Context, real: Lake) -> Page:
-    """All sections; the lead says which figures are far apart."""
+    """All sections; the lead says which figures are far apart. The postings of both are kept while it is made."""
     banks = Banks(
-        {name: latest(context.lake.read(name), key) for name, key in KEYS.items()},
+        {name: latest(context.lake.read(name), KEYS[name]) for name in READS},
         {name: latest(real.read(name), KEYS[name]) for name in REAL},
     )
+    kept = [rows.persist(StorageLevel.MEMORY_AND_DISK) for rows in banks.each("transaction").values()]
+    try:
+        return _page(banks, context.lake.root)
+    finally:
+        for rows in kept:
+            rows.unpersist()
+
+
+def _page(banks: Banks, root: str) -> Page:
     sections, apart = [], {}
     for made in (digits, sizes, activity, weekdays, payees, ages):
         section, distance = made(banks)
         sections.append(section)
         apart[section.title] = distance
-    sections += [arrears(banks.simulated["delinquency"]), contacts(banks.simulated["contact_book"])]
+    loans, months = banks.simulated["loan"], banks.simulated["delinquency"]
+    outcomes = banks.real["loan"].select("loan_id", "opened_on").join(banks.real["loan_outcome"], "loan_id", "inner")
+    sections += [vintages.vintages(loans, months, outcomes), vintages.grades(loans, months), vintages.rolls(months)]
+    sections.append(contacts(banks.simulated["contact_book"]))
     rows = [(name, distance, "far" if distance > FAR else "near") for name, distance in apart.items()]
     sheet = Sheet(("figure", "largest difference of shares", "verdict"), rows)
     first = Section("How far apart", _verdict(apart), sheets=[sheet])
-    return Page(
-        "The simulated bank beside a real one", _lead(), _tiles(banks), [first, *sections], {"Lake": context.lake.root}
-    )
+    return Page("The simulated bank beside a real one", _lead(), _tiles(banks), [first, *sections], {"Lake": root})
 
 
 KEYS = {
     "transaction": ("transaction_id",),
     "customer": ("customer_id", "valid_from"),
     "loan": ("loan_id",),
+    "loan_outcome": ("loan_id",),
     "delinquency": ("loan_id", "month_end"),
     "contact_book": ("owner_id", "contact_phone_hash"),
 }
@@ -99,9 +110,7 @@ def digits(banks: Banks) -> tuple[Section, float]:
     found = {}
     for name, rows in banks.each("transaction").items():
         first = F.substring(F.regexp_replace(F.col("amount").cast("string"), "[0.]", ""), 1, 1)
-        counted = rows.where("amount > 0").groupBy(first.cast("int").alias("digit")).count().toPandas()
-        share = counted.set_index("digit")["count"].reindex(range(1, 10)).fillna(0)
-        found[name] = list(share / share.sum())
+        found[name] = _shares(rows.where("amount > 0"), first.cast("int"), 1, 9)
     curves = {name: (list(range(1, 10)), shares) for name, shares in {**found, "Benford": BENFORD}.items()}
     distance = _largest(found)
     svg = charts.lines(curves, xlabel="first digit of the amount", ylabel="share of postings")
@@ -142,8 +151,7 @@ def activity(banks: Banks) -> tuple[Section, float]:
     found = {}
     for name, rows in banks.each("transaction").items():
         by = rows.groupBy("account_id", F.trunc("event_ts", "month").alias("month")).count()
-        share = by.groupBy(F.least("count", F.lit(40)).alias("n")).agg(F.count("*").alias("rows")).toPandas()
-        found[name] = _cumulated(share, 40)
+        found[name] = _cumulated(by, "count", 40)
     svg = charts.lines(
         {name: (list(range(1, 41)), shares) for name, shares in found.items()},
         xlabel="postings of an account in a month",
@@ -153,9 +161,16 @@ def activity(banks: Banks) -> tuple[Section, float]:
     return Section("Postings a month", lead, figures=[Figure(svg, "Forty and more are one.")]), _largest(found)
 
 
-def _cumulated(share: pd.DataFrame, most: int) -> list[float]:
-    counts = share.set_index("n")["rows"].reindex(range(1, most + 1)).fillna(0)
-    return list((counts / counts.sum()).cumsum())
+def _shares(rows: DataFrame, number: Column | str, first: int, last: int) -> list[float]:
+    """Shares of rows by a whole number; those of more than ``last`` count as ``last``. One shuffle."""
+    known = F.least(number, F.lit(last)).cast("int").alias("n")
+    counts = rows.groupBy(known).count().toPandas().set_index("n")["count"].reindex(range(first, last + 1)).fillna(0)
+    return [float(share) for share in counts / counts.sum()]
+
+
+def _cumulated(rows: DataFrame, number: Column | str, most: int) -> list[float]:
+    """Shares with as many or fewer, from 1 to ``most``."""
+    return [float(share) for share in np.cumsum(_shares(rows, number, 1, most))]
 
 
 def weekdays(banks: Banks) -> tuple[Section, float]:
@@ -163,13 +178,11 @@ def weekdays(banks: Banks) -> tuple[Section, float]:
     found = {}
     for name, rows in banks.each("transaction").items():
         paid = rows.where("direction = 'debit' AND channel <> 'internal'")
-        counted = paid.groupBy(F.weekday("event_ts").alias("day")).count().toPandas()
-        share = counted.set_index("day")["count"].reindex(range(7)).fillna(0)
-        found[name] = list(share / share.sum())
+        found[name] = _shares(paid, F.weekday("event_ts"), 0, 6)
     svg = charts.lines(
         {name: (list(range(7)), shares) for name, shares in found.items()},
         xlabel="0 is Monday",
-        ylabel="share of postings",
+        ylabel="share of payments",
     )
     lead = (
         "People spend more at the weekend; the Czech bank booked standing orders by the calendar and knew no weekends."
@@ -191,8 +204,7 @@ def payees(banks: Banks) -> tuple[Section, float]:
             .groupBy("account_id")
             .agg(F.countDistinct("counterparty_hash").alias("n"))
         )
-        share = met.groupBy(F.least("n", F.lit(tops)).alias("n")).agg(F.count("*").alias("rows")).toPandas()
-        found[name] = _cumulated(share, tops)
+        found[name] = _cumulated(met, "n", tops)
     svg = charts.lines(
         {name: (list(range(1, tops + 1)), shares) for name, shares in found.items()},
         xlabel="counterparties of an account",
@@ -208,9 +220,8 @@ def ages(banks: Banks) -> tuple[Section, float]:
     for name, rows in banks.each("customer").items():
         day = banks.each("transaction")[name].agg(F.max(F.to_date("event_ts"))).first()[0]
         people = rows.groupBy("customer_id").agg(F.max("birth_date").alias("birth_date"))
-        age = F.least(F.greatest(F.floor(F.datediff(F.lit(day), "birth_date") / 3652.5), F.lit(1)), F.lit(8))
-        share = people.groupBy(age.cast("int").alias("n")).agg(F.count("*").alias("rows")).toPandas()
-        found[name] = _cumulated(share, 8)
+        decade = F.greatest(F.floor(F.datediff(F.lit(day), "birth_date") / 3652.5), F.lit(1))
+        found[name] = _cumulated(people, decade, 8)
     svg = charts.lines(
         {name: ([10 * n + 10 for n in range(1, 9)], shares) for name, shares in found.items()},
         xlabel="age, years",
@@ -226,33 +237,10 @@ def _largest(found: Mapping[str, list[float]]) -> float:
     return float(np.abs(one - other).max())
 
 
-def arrears(months: DataFrame) -> Section:
-    """Roll rates of the simulated loans: the real bank's source has none."""
-    key = F.struct("loan_id", "month_end")
-    after = months.select(
-        "loan_id", F.last_day(F.add_months("month_end", -1)).alias("month_end"), F.col("bucket").alias("to")
-    )
-    rolled = months.select("loan_id", "month_end", F.col("bucket").alias("from")).join(
-        after, ["loan_id", "month_end"], "inner"
-    )
-    counts = rolled.groupBy("from", "to").agg(F.count(key).alias("n")).toPandas()
-    table = counts.pivot(index="from", columns="to", values="n").fillna(0)
-    shares = table.div(table.sum(axis=1), axis=0)
-    rows = [(name, *(float(value) for value in row)) for name, row in zip(shares.index, shares.to_numpy(), strict=True)]
-    cured = float(shares.loc["M1", "M0"]) if "M1" in shares.index else 0.0
-    lead = f"Of loans in M1 {cured:.0%} are up to date a month later; what reaches M3 mostly goes on."
-    return Section(
-        "Roll rates",
-        lead,
-        sheets=[Sheet(("from", *shares.columns), rows, "Share of loans from one month end to the next")],
-    )
-
-
 def contacts(book: DataFrame) -> Section:
     """Contacts of an owner: the tail of the social graph."""
     degree = book.groupBy("owner_id").agg(F.count("*").alias("n"))
-    share = degree.groupBy(F.least("n", F.lit(60)).alias("n")).agg(F.count("*").alias("rows")).toPandas()
-    below = _cumulated(share, 60)
+    below = _cumulated(degree, "n", 60)
     svg = charts.lines(
         {SIMULATED: (list(range(1, 61)), below)}, xlabel="contacts of an owner", ylabel="share with as many or fewer"
     )

@@ -5,10 +5,10 @@ from __future__ import annotations
 from strata.conf.contracts import Table
 from strata.conf.tables import ALL
 from strata.features.contracts import feature_table
-from strata.features.views import berka_views
+from strata.features.views import all_views
 from strata.models.specs import loan_default
 
-DERIVED: tuple[Table, ...] = (*(feature_table(view) for view in berka_views()), loan_default.training_table())
+DERIVED: tuple[Table, ...] = (*(feature_table(view) for view in all_views()), loan_default.training_table())
 TABLES: dict[str, Table] = {**ALL, **{table.name: table for table in DERIVED}}
 
 

@@ -15,6 +15,8 @@ from strata.jobs.simulate.groups import CIRCLES
 from strata.jobs.simulate.world import World, moment, phone
 
 REACH = 12
+# How often a friend is looked for among neighbours: about every second one is.
+ATTEMPTS = 5
 # People outside the bank, for each customer: some are in several customers' books.
 OUTSIDE_A_CUSTOMER = 2
 FAMILY, NEAR, FAR, OUTSIDE = "family", "near", "far", "outside"
@@ -156,19 +158,25 @@ def _family(world: World, people: DataFrame) -> DataFrame:
 
 
 def referrals(world: World, people: DataFrame) -> DataFrame:
-    """True referrals: who came by one, and the neighbour who was a customer before. One join."""
-    draws = world.draws
-    came = people.where("acquisition_channel = 'referral'").withColumn(
-        "by",
-        F.col("position")
-        + draws.whole(1, REACH, "referrer", "position")
-        * F.when(draws.happens(0.5, "side", "position"), 1).otherwise(-1),
-    )
+    """True referrals: who came by one, and the friend who was a customer before. One join."""
+    came = people.where("acquisition_channel = 'referral'").withColumn("by", _friend(world, "referrer"))
     earlier = people.select(F.col("position").alias("by"), F.col("opened_on").alias("by_opened_on"))
     rows = came.join(earlier, on="by", how="inner").where("by_opened_on < opened_on")
     return rows.select(
         "position", "customer_id", world.customer("by").alias("referrer_id"), F.col("opened_on").alias("referred_on")
     )
+
+
+def _friend(world: World, name: str) -> Column:
+    """The position of some friend; null for the few who find none in a handful of draws."""
+    draws, me = world.draws, F.col("position")
+
+    def tried(attempt: int) -> Column:
+        side = F.when(draws.happens(0.5, f"{name} side {attempt}", me), 1).otherwise(-1)
+        other = me + draws.whole(1, REACH, f"{name} {attempt}", me) * side
+        return F.when(are_friends(world, me, other), other)
+
+    return F.coalesce(*(tried(attempt) for attempt in range(ATTEMPTS)))
 
 
 def _referred(world: World, people: DataFrame) -> DataFrame:

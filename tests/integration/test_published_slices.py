@@ -12,7 +12,7 @@ import pytest
 from pyspark.sql import functions as F
 
 from strata.conf.contracts import Layer, Table, col
-from strata.features import Entity, FeatureError, FeatureStore, FeatureView, derived, state, windowed
+from strata.features import Entity, FeatureError, FeatureStore, FeatureView, Link, derived, state, windowed
 from strata.features.contracts import feature_table
 from strata.jobs.runtime.slices import FeatureTables
 from strata.jobs.runtime.tables import Lake
@@ -39,6 +39,9 @@ ADDRESS = _table(
     "address", ("person_id", "bigint"), ("moved_on", "date"), ("left_on", "date"), ("known_ts", "timestamp"),
     ("district", "int"),
 )  # fmt: skip
+PARCEL = _table("parcel", ("parcel_id", "bigint"), ("box", "int"), ("sent_ts", "timestamp"), ("known_ts", "timestamp"))
+BOX = _table("box", ("number", "int"), ("person_id", "bigint"), ("role", "string"), ("known_ts", "timestamp"))
+TABLES = (PERSON, PAYMENT, ADDRESS, PARCEL, BOX)
 WHO = Entity("person", ("person_id",), "person", "since", until="until")
 SHARED = {"version": 1, "entity": WHO, "owner": "tests", "purposes": ("credit_risk",), "known_ts": "known_ts"}
 
@@ -59,7 +62,12 @@ living = FeatureView(
     name="living", source="address", valid_from="moved_on", valid_to="left_on", description="Where.", **SHARED,
     items=(state("district"), derived("even", "living_district % 2", unit="flag")),
 )  # fmt: skip
-VIEWS = (paying, visits, living)
+parcels = FeatureView(
+    name="parcels", source="parcel", event_ts="sent_ts", event_id=("parcel_id", "person_id"), description="Mail.",
+    items=(windowed("parcel_id", label="sent", aggs=("count", "max"), days=(2, 6), unit="id", type="bigint"),),
+    links=(Link("box", (("box", "number"),), ("person_id",), "role = 'holder'"),), **SHARED,
+)  # fmt: skip
+VIEWS = (paying, visits, living, parcels)
 
 
 class Bank:
@@ -70,6 +78,8 @@ class Bank:
         self.people = [self._person(n) for n in range(PEOPLE)]
         self.payments = [self._payment() for _ in range(500)]
         self.addresses = [self._address() for _ in range(70)]
+        self.boxes = [self._box() for _ in range(90)]
+        self.parcels = [self._parcel() for _ in range(200)]
 
     def _moment(self, first=-12, last=16):
         hours = self.rng.choice([0, 0, 5, 14, 23])
@@ -93,6 +103,17 @@ class Bank:
         known = datetime.combine(moved, datetime.min.time()) + timedelta(hours=self.rng.choice([-5, 0, 30]))
         return (self.rng.randrange(PEOPLE), moved, left, known, self.rng.randrange(9))
 
+    def _box(self):
+        number, who = self.rng.choice([*range(60), None]), self.rng.choice([*range(PEOPLE), None])
+        known = self.rng.choice([self._moment(-12, 0)] * 6 + [self._moment(), None])
+        return (number, who, self.rng.choice(["holder"] * 3 + ["guest"]), known)
+
+    def _parcel(self, number=None):
+        sent = self._moment()
+        known = self.rng.choice([sent + timedelta(hours=self.rng.choice([0, 1, 50]))] * 20 + [None])
+        number = self.rng.choice([None, self.rng.randrange(250)]) if number is None else number
+        return (number, self.rng.choice([*range(62), None]), sent, known)
+
     def happens(self):
         """Late rows, corrections, restated and lost rows; people who turn out to have existed, or to have left."""
         rng = self.rng
@@ -106,9 +127,17 @@ class Bank:
         self.addresses.append(self._address())
         place = rng.randrange(PEOPLE)
         self.people[place] = self._person(place)
+        # Parcels and the boxes that they were for are lost, and found to be somebody else's, in one go.
+        lost = rng.choice([one[1] for one in self.parcels if one[1] is not None])
+        self.parcels = [one for one in self.parcels if one[1] != lost] + [self._parcel() for _ in range(3)]
+        self.boxes = [one for one in self.boxes if one[0] != lost] + [self._box() for _ in range(2)]
+        self.boxes[rng.randrange(len(self.boxes))] = self._box()
+        self.parcels.append(self._parcel(number=rng.choice(self.parcels)[0]))
 
     def land(self, spark, lake):
-        for table, rows in ((PERSON, self.people), (PAYMENT, self.payments), (ADDRESS, self.addresses)):
+        for table, rows in zip(
+            TABLES, (self.people, self.payments, self.addresses, self.parcels, self.boxes), strict=True
+        ):
             lake.declare(table)
             lake.replace(
                 table.name, spark.createDataFrame(rows, ", ".join(f"{c.name} {c.type}" for c in table.columns))
@@ -118,7 +147,7 @@ class Bank:
 def _store(spark, root, views=VIEWS):
     """A run of its own: what it reads is pinned anew."""
     lake = Lake(spark, str(root), "test")
-    for table in (PERSON, PAYMENT, ADDRESS):
+    for table in TABLES:
         lake.declare(table)
     return FeatureStore(spark, FeatureTables(lake), views=views), lake
 
@@ -154,7 +183,7 @@ def test_slices_kept_up_are_those_built_from_nothing(zoned, tmp_path):
     # A hole in the days, filled later.
     store.materialize("*", DAYS[0], DAYS[5])
     done = store.materialize("*", DAYS[8], DAYS[12])
-    assert [len(one.built) for one in done] == [5, 5, 5]
+    assert [len(one.built) for one in done] == [5, 5, 5, 5]
     for turn in range(2):
         bank.happens()
         store, lake = _store(zoned, tmp_path / "kept")
@@ -193,6 +222,7 @@ def test_slices_are_mended_only_where_a_change_can_reach(spark, tmp_path):
         "paying": [day for day in DAYS if date(2024, 3, 25) <= day <= date(2024, 3, 29)],
         "visits": [day for day in DAYS if date(2024, 3, 25) <= day <= date(2024, 4, 1)],
         "living": [],
+        "parcels": [],
     }
     assert {name: list(one.mended) for name, one in done.items()} == reach
     assert all(not one.built for one in done.values())

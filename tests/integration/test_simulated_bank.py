@@ -13,11 +13,10 @@ from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
 
 from strata.conf.feeds import FEEDS
-from strata.conf.settings import load_settings
 from strata.conf.simulation import load_simulation
 from strata.conf.tables import ALL, SILVER
 from strata.conf.tables.truth import TRUTH
-from strata.jobs import ingest, simulate_bank
+from strata.jobs import compare_banks, simulate_bank
 from strata.jobs.cli import jobs
 from strata.jobs.runtime.tables import Lake
 from strata.jobs.simulate.bank import Bank as Simulated
@@ -26,29 +25,6 @@ from strata.jobs.simulate.world import World
 from tests.conftest import Bank
 
 SENT = {"own", "late", "wrong", "right"}
-
-
-@pytest.fixture(scope="module")
-def landed(spark: SparkSession, tmp_path_factory: pytest.TempPathFactory) -> Bank:
-    root = tmp_path_factory.mktemp("simulated")
-    settings = load_settings(
-        "simulated",
-        lake=str(root / "lake"),
-        landing=str(root / "landing"),
-        reports=str(root / "reports"),
-        tracking_uri=f"sqlite:///{root}/mlflow.db",
-        token_key_file=str(root / "token.key"),
-        simulation={"customers": 800, "start": date(2025, 1, 1), "months": 3, "drop": "month"},
-    )
-    made = Bank(root, settings, spark)
-    assert made.run(simulate_bank.JOB) == 0
-    return made
-
-
-@pytest.fixture(scope="module")
-def ingested(landed: Bank) -> Bank:
-    assert landed.run(ingest.JOB) == 0
-    return landed
 
 
 def truth(bank: Bank, name: str) -> DataFrame:
@@ -220,3 +196,11 @@ def test_a_bank_that_is_not_simulated_is_not_overwritten(bank: Bank, capsys: pyt
 def test_a_day_within_the_months_is_refused(landed: Bank, capsys: pytest.CaptureFixture[str]):
     assert landed.run(simulate_bank.JOB, "--day", "2025-02-10") == 2
     assert "lies within the 3 months" in capsys.readouterr().err
+
+
+def test_the_page_lays_both_banks_side_by_side(ingested: Bank, bank: Bank):
+    assert ingested.run(compare_banks.JOB, "--real", bank.settings.lake) == 0
+    page = (Path(ingested.settings.reports) / "likeness.html").read_text()
+    titles = ("First digits", "Days of the week", "Default by vintage", "Default by grade", "Roll rates", "Contacts")
+    assert all(f">{title}</h2>" in page for title in titles)
+    assert page.count("<svg") >= 9

@@ -12,10 +12,11 @@ from pyspark.sql import functions as F
 from sklearn.linear_model import LogisticRegression
 
 from strata.conf.simulation import load_calendar, load_simulation
-from strata.jobs.simulate import collection, credit, marketing, money, ties, truth, work
+from strata.jobs.simulate import behaviour, collection, credit, marketing, money, ties, truth, work
 from strata.jobs.simulate.bank import Bank
 from strata.jobs.simulate.behaviour import geohash
 from strata.jobs.simulate.draws import Draws
+from strata.jobs.simulate.groups import out_for_money
 from strata.jobs.simulate.world import World
 
 CUSTOMERS, MONTHS = 12_000, 12
@@ -257,3 +258,66 @@ def test_geohash_is_that_of_its_inventor(spark: SparkSession):
     found = rows.select(geohash(F.col("lat"), F.col("lon")).alias("found"), "wanted").collect()
     assert [row.found for row in found[:2]] == [row.wanted for row in found[:2]]
     assert found[2].found.startswith("wt3")
+
+
+def test_rings_of_one_device_and_of_made_up_people_share_what_they_should(people: pd.DataFrame):
+    rings = people[people["ring"].notna()]
+    found = rings.groupby(["ring_kind", "ring"]).agg(devices=("device_serial", "nunique"), phones=("phone", "nunique"))
+    size = int(rings.groupby("ring").size().iloc[0])
+    wanted = {"shared_device": (1, size), "synthetic_identity": (size, 2)}
+    for kind in rings["ring_kind"].unique():
+        numbers = found.xs(kind)
+        assert len(numbers) >= 4
+        assert (numbers[["devices", "phones"]] == wanted.get(kind, (size, size))).all(axis=None), kind
+    usual = people[people["ring"].isna()]
+    assert usual["device_serial"].is_unique
+    hubs = usual[usual["phone"].str.startswith("10000000")]
+    assert hubs["phone"].nunique() == 3 and 0.01 < len(hubs) / len(usual) < 0.03
+    assert usual.drop(hubs.index)["phone"].is_unique
+
+
+def test_who_forges_types_fast_and_pastes(bank: Bank):
+    forges = out_for_money()
+    some = bank.people.where(forges | (F.col("position") < 400))
+    typed = behaviour.app_events(bank.world, some).where("action = 'input'")
+    rows = typed.join(some.select("customer_id", forges.alias("forges")), "customer_id").toPandas()
+    middle = rows.groupby("forges")["typing_ms_per_char"].median()
+    pasted = rows.groupby("forges")["paste_count"].mean()
+    assert rows["forges"].value_counts().min() > 100
+    assert middle[True] / middle[False] == pytest.approx(90 / 230, rel=0.1)
+    assert pasted[True] == pytest.approx(2.5, abs=0.3) and pasted[False] == pytest.approx(0.12, abs=0.03)
+
+
+def test_sums_go_along_chains_and_round_cycles(bank: Bank):
+    """Every hop by hand: to the next member's account, later and in a chain a fee less."""
+    rows = money._rings(bank.world, bank.people)
+    member = bank.people.select("position", "ring", "ring_kind", "ring_place", "account_number")
+    moves = rows.select("position", "month_no", "direction", "occurred_at", "amount", "counterparty_account")
+    moves = moves.join(member, "position").toPandas()
+    out = moves[moves["direction"] == "debit"].set_index(["ring", "month_no", "ring_place"]).sort_index()
+    accounts = out.reset_index().drop_duplicates(["ring", "ring_place"]).set_index(["ring", "ring_place"])
+    size, hops = bank.world.sim.groups.ring_size, 0
+    for (ring, month), hop in out.groupby(level=["ring", "month_no"]):
+        kind = hop["ring_kind"].iloc[0]
+        steps = hop.droplevel(["ring", "month_no"])
+        assert list(steps.index) == list(range(size))
+        assert steps["occurred_at"].is_monotonic_increasing
+        kept = steps["amount"].astype(float) / float(steps["amount"].iloc[0])
+        assert np.allclose(kept, (1 - money.MULE_FEE) ** np.arange(size), atol=1e-3)
+        following = [accounts.loc[(ring, (place + 1) % size), "account_number"] for place in range(size)]
+        wanted = following if kind == "transfer_cycle" else [*following[:-1], f"X9{ring}"]
+        assert list(steps["counterparty_account"]) == wanted, (ring, month)
+        hops += size
+    assert hops > 500
+    into = moves[(moves["direction"] == "credit") & (moves["ring_kind"] == "mule_chain") & (moves["ring_place"] == 0)]
+    assert (into.groupby(["ring", "month_no"])["counterparty_account"].nunique() == 6).all()
+
+
+def test_who_refers_is_a_friend_and_was_there_before(bank: Bank, people: pd.DataFrame):
+    told = ties.referrals(bank.world, bank.people)
+    position = bank.people.select(F.col("customer_id").alias("referrer_id"), F.col("position").alias("by"))
+    friends = ties.are_friends(bank.world, F.col("position"), F.col("by"))
+    rows = told.join(position, "referrer_id").select("*", friends.alias("friends")).toPandas()
+    opened = people.set_index("customer_id")["opened_on"]
+    assert len(rows) > 300 and rows["friends"].all() and rows["customer_id"].is_unique
+    assert (opened[rows["referrer_id"]].to_numpy() < opened[rows["customer_id"]].to_numpy()).all()

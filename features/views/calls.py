@@ -1,0 +1,34 @@
+"""Calls (通话记录): whom somebody calls, for how long, and by night."""
+
+from __future__ import annotations
+
+from strata.features.definitions import derived, windowed
+from strata.features.links import Link
+from strata.features.views.common import RISK_ALONE, customer_events, pace, share
+
+# A phone that many give as theirs makes each of its calls one of everybody's: hub phones are tamed by the network's
+# policy, and here they show as people who call a great deal.
+OWNER_OF_PHONE = Link("customer", (("caller_hash", "phone_hash"),), ("customer_id",))
+
+calls = customer_events(
+    "calls",
+    "call_record",
+    ("call_id", "customer_id"),
+    "Calls from a customer's phones.",
+    windowed("call_id", label="made", aggs=("count",), days=(30, 90)),
+    windowed("call_id", label="night", where="is_night", aggs=("count",), days=(30, 90)),
+    windowed("callee_hash", label="called", aggs=("distinct",), days=(30, 90)),
+    windowed("seconds", label="talked", aggs=("sum", "mean", "max"), days=(90,), unit="s"),
+    windowed("call_id", label="short", where="seconds < 15", aggs=("count",), days=(90,)),
+    windowed("to_date(event_ts)", label="days", aggs=("distinct",), days=(90,)),
+    windowed("event_ts", label="latest", aggs=("last",), days=(365,), intermediate=True),
+    derived("since_call", "datediff(:at, calls_latest_last_365d)", unit="days",
+            description="days since the last call; null when none in a year"),
+    share("night_share_90d", "calls_night_count_90d_cnt", "calls_made_count_90d_cnt", "calls by night"),
+    share("callee_share_90d", "calls_called_distinct_90d_cnt", "calls_made_count_90d_cnt",
+          "different people, of all calls: 1 for who never calls twice"),
+    pace("pace_30d", "calls_made_count_30d_cnt", "calls_made_count_90d_cnt", 3,
+         "30 days against the monthly mean of 90"),
+    purposes=RISK_ALONE,
+    links=(OWNER_OF_PHONE,),
+)  # fmt: skip
