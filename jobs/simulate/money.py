@@ -13,6 +13,7 @@ from pyspark.sql import functions as F
 
 from strata.jobs.simulate.delivery import AT
 from strata.jobs.simulate.draws import looked_up, repeated
+from strata.jobs.simulate.groups import ring_month
 from strata.jobs.simulate.structure import employer_id
 from strata.jobs.simulate.ties import REACH, are_friends
 from strata.jobs.simulate.work import employer_in, in_work, income_in, person_months
@@ -306,10 +307,10 @@ def _transfers(world: World, months: DataFrame) -> list[DataFrame]:
 
 
 def _rings(world: World, people: DataFrame) -> DataFrame:
-    """Mule chains and cycles, every month: money in from many goes on within hours; a sum goes round."""
+    """Mule chains and cycles, monthly from the strike on: money from many goes on within hours; a sum goes round."""
     draws, size = world.draws, world.sim.groups.ring_size
     months = person_months(world, people.where("ring_kind IN ('mule_chain', 'transfer_cycle')"))
-    months = months.withColumns(_buffers(world))
+    months = months.where(F.col("month_no") >= ring_month(world)).withColumns(_buffers(world))
     mule, place = F.col("ring_kind") == "mule_chain", F.col("ring_place")
     whole = F.when(mule, draws.skewed(MULE_AMOUNT, 0.3, "ring sum", "ring", "month_no")).otherwise(
         draws.skewed(CYCLE_AMOUNT, 0.3, "ring sum", "ring", "month_no")

@@ -158,7 +158,8 @@ def _life(world: World) -> dict[str, Column]:
             F.col("work") == "employed", _month_of(world, numbers.new_job_yearly / 12 * unsteady, "new job")
         ),
         "closes": F.when(
-            early & draws.happens(0.015, "closes", "position"), draws.whole(1, max(2, months), "closes in", "position")
+            early & F.col("ring").isNull() & draws.happens(0.015, "closes", "position"),
+            draws.whole(1, max(2, months), "closes in", "position"),
         ),
         "dormant": dormant,
         "acquisition_channel": _channel(world),
