@@ -6,9 +6,8 @@ from strata.features.definitions import derived, windowed
 from strata.features.links import Link
 from strata.features.views.common import RISK_ALONE, customer_events, pace, share
 
-# A phone that many give as theirs makes each of its calls one of everybody's: hub phones are tamed by the network's
-# policy, and here they show as people who call a great deal.
-OWNER_OF_PHONE = Link("customer", (("caller_hash", "phone_hash"),), ("customer_id",))
+# A phone that many give as theirs tells nothing of one of them: the first few count.
+OWNER_OF_PHONE = Link("customer", (("caller_hash", "phone_hash"),), ("customer_id",), at_most=5)
 
 calls = customer_events(
     "calls",

@@ -7,7 +7,7 @@ from strata.features.links import Link
 from strata.features.views.common import RISK_ALONE, customer_events
 
 OF_PERSON = Link("customer", (("subject_hash", "id_hash"),), ("customer_id",))
-OF_PHONE = Link("customer", (("subject_hash", "phone_hash"),), ("customer_id",))
+OF_PHONE = Link("customer", (("subject_hash", "phone_hash"),), ("customer_id",), at_most=5)
 
 
 def _view(name: str, what: str, link: Link) -> FeatureView:

@@ -184,8 +184,10 @@ def weekdays(banks: Banks) -> tuple[Section, float]:
         xlabel="0 is Monday",
         ylabel="share of payments",
     )
+    ends = {name: sum(shares[5:]) for name, shares in found.items()}
     lead = (
-        "People spend more at the weekend; the Czech bank booked standing orders by the calendar and knew no weekends."
+        f"At weekends {ends[SIMULATED]:.1%} of the simulated payments are made, and {ends[BERKA]:.1%} of the real "
+        "ones; spread evenly it were 28.6%."
     )
     table = Sheet(
         ("day", *found), [(day, *(shares[place] for shares in found.values())) for place, day in enumerate(DAYS)]

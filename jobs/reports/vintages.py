@@ -35,8 +35,8 @@ def vintages(loans: DataFrame, months: DataFrame, outcomes: DataFrame | None = N
         real = by_year.agg(F.count("*").alias("n"), F.avg("is_bad").alias("bad")).orderBy("year").collect()
         sheets.append(Sheet(("vintage", "loans", "bad"), [(str(r.year), r.n, r.bad) for r in real], "Berka, by year"))
     lead = (
-        "Hazards rise to the sixth month on book and fall after; the conf's sources give 2 to 5 % in twelve months, "
-        "and vintages after the drift are worse. Berka's loans, few and without month ends, end in default more often."
+        "The sources in conf/simulation.yml give 2 to 5 % in twelve months on book, most of it from the fourth month "
+        "on. Berka's loans, few and without month ends, end in default more often."
     )
     return Section(
         "Default by vintage", lead, figures=[Figure(svg, "Drawn as far as a whole vintage is seen.")], sheets=sheets

@@ -12,6 +12,8 @@ from typing import Any
 
 from pyspark.sql import SparkSession
 
+from strata.jobs.runtime.hadoop import file_system, hadoop_path
+
 COMMIT = re.compile(r"^(\d{20})\.json$")
 
 
@@ -42,7 +44,7 @@ def _commits(spark: SparkSession, path: str) -> list[int]:
 
 def _actions(spark: SparkSession, path: str, version: int) -> list[dict[str, Any]]:
     fs, folder = _log(spark, path)
-    stream = fs.open(spark.sparkContext._jvm.org.apache.hadoop.fs.Path(folder, f"{version:020d}.json"))
+    stream = fs.open(hadoop_path(spark, folder, f"{version:020d}.json"))
     try:
         text = spark.sparkContext._jvm.org.apache.commons.io.IOUtils.toString(stream, "UTF-8")
     finally:
@@ -51,5 +53,4 @@ def _actions(spark: SparkSession, path: str, version: int) -> list[dict[str, Any
 
 
 def _log(spark: SparkSession, path: str) -> tuple[Any, Any]:
-    folder = spark.sparkContext._jvm.org.apache.hadoop.fs.Path(path, "_delta_log")
-    return folder.getFileSystem(spark.sparkContext._jsc.hadoopConfiguration()), folder
+    return file_system(spark, f"{path}/_delta_log")

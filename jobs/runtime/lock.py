@@ -16,6 +16,7 @@ from py4j.protocol import Py4JJavaError
 from pyspark.sql import SparkSession
 
 from strata.jobs.runtime.errors import LockedError
+from strata.jobs.runtime.hadoop import file_system, hadoop_path
 
 
 @contextmanager
@@ -25,7 +26,7 @@ def job_lock(spark: SparkSession, root: str, name: str, run_id: str, *, hours: f
     A lock whose process is dead on this machine, or that is older than ``hours``, is taken over:
     it is renamed first, so that of two runs that find it stale only one wins.
     """
-    fs, path = _file_system(spark, f"{root}/_locks/{name}.lock")
+    fs, path = file_system(spark, f"{root}/_locks/{name}.lock")
     mine = {"run_id": run_id, "host": socket.gethostname(), "pid": os.getpid(), "since": time.time()}
     if not _create(fs, path, mine):
         holder = _read(spark, fs, path)
@@ -41,12 +42,6 @@ def job_lock(spark: SparkSession, root: str, name: str, run_id: str, *, hours: f
         yield
     finally:
         fs.delete(path, False)
-
-
-def _file_system(spark: SparkSession, location: str) -> tuple[Any, Any]:
-    jvm = spark.sparkContext._jvm
-    path = jvm.org.apache.hadoop.fs.Path(location)
-    return path.getFileSystem(spark.sparkContext._jsc.hadoopConfiguration()), path
 
 
 def _create(fs: Any, path: Any, content: dict[str, Any]) -> bool:
@@ -108,6 +103,6 @@ def _alive(pid: int) -> bool:
 
 
 def _retire(spark: SparkSession, fs: Any, path: Any, holder: dict[str, Any]) -> None:
-    aside = spark.sparkContext._jvm.org.apache.hadoop.fs.Path(f"{path.toString()}.{holder['run_id']}")
+    aside = hadoop_path(spark, f"{path.toString()}.{holder['run_id']}")
     if fs.rename(path, aside):
         fs.delete(aside, False)

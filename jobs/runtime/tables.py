@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date
-from pathlib import Path
 
 from delta.tables import DeltaTable
 from pyspark.sql import DataFrame, SparkSession
@@ -15,6 +14,7 @@ from strata.conf.contracts import Table
 from strata.jobs.runtime.catalog import contract_of
 from strata.jobs.runtime.delta_log import latest_version, oldest_version, rows_written
 from strata.jobs.runtime.errors import InputError
+from strata.jobs.runtime.hadoop import absolute
 from strata.jobs.runtime.parallel import at_once
 
 
@@ -43,9 +43,7 @@ class Lake:
     declared: dict[str, Table] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        # Spark SQL takes a path only when it is absolute.
-        if "://" not in self.root:
-            self.root = str(Path(self.root).absolute())
+        self.root = absolute(self.root)
 
     def declare(self, table: Table) -> None:
         """Make a contract known that the catalogue doesn't have."""
@@ -57,7 +55,7 @@ class Lake:
 
     def path(self, name: str) -> str:
         """Where the table lies."""
-        return f"{self.root.rstrip('/')}/{self.contract(name).location}"
+        return f"{self.root}/{self.contract(name).location}"
 
     def exists(self, name: str) -> bool:
         """Whether the table has been created."""

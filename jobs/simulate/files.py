@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date
+from functools import partial
 from typing import Any
 
 from pyspark.sql import Column, DataFrame, SparkSession
@@ -16,6 +17,7 @@ from pyspark.sql import functions as F
 
 from strata.conf.feeds import FEEDS, Feed
 from strata.conf.tables import SILVER
+from strata.jobs.runtime.hadoop import file_system, hadoop_path
 from strata.jobs.simulate.delivery import DROP, FAULT, VARIANT, garblings
 
 SEPARATOR = ";"
@@ -161,7 +163,6 @@ def _move(spark: SparkSession, feeds: Sequence[Feed], landing: Landing) -> int:
 
 
 def _files(spark: SparkSession, landing: Landing) -> tuple[Any, Any]:
-    """Hadoop's class of paths, and the file system of the landing folder: the local one without its checksum files."""
-    path = spark.sparkContext._jvm.org.apache.hadoop.fs.Path
-    fs = path(landing.folder).getFileSystem(spark.sparkContext._jsc.hadoopConfiguration())
-    return path, fs.getRawFileSystem() if landing.folder.startswith("/") else fs
+    """What makes Hadoop's paths, and the landing folder's file system: the local one without its checksum files."""
+    fs, _ = file_system(spark, landing.folder)
+    return partial(hadoop_path, spark), fs.getRawFileSystem() if landing.folder.startswith("/") else fs

@@ -10,6 +10,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
+from strata.jobs.runtime.hadoop import file_system, hadoop_path
 from strata.jobs.runtime.parallel import at_once
 from strata.jobs.runtime.run import Context
 from strata.jobs.sources.deliveries import Delivery, place
@@ -78,8 +79,6 @@ def _taken(context: Context, table: str) -> dict[str, int]:
 def _stage(context: Context, file: Delivery) -> str:
     """Copy the file beside bronze, where every worker of a cluster can read it; returns the copy's path."""
     path = f"{context.lake.root}/bronze/_landed/{file.place}/{file.path.name}"
-    jvm = context.spark.sparkContext._jvm
-    target = jvm.org.apache.hadoop.fs.Path(path)
-    fs = target.getFileSystem(context.spark.sparkContext._jsc.hadoopConfiguration())
-    fs.copyFromLocalFile(False, True, jvm.org.apache.hadoop.fs.Path(str(file.path.absolute())), target)
+    fs, target = file_system(context.spark, path)
+    fs.copyFromLocalFile(False, True, hadoop_path(context.spark, str(file.path.absolute())), target)
     return path

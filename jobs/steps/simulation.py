@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from argparse import Namespace
 from functools import reduce
-from pathlib import Path
 
 from pydantic import ValidationError
 from pyspark import StorageLevel
@@ -16,6 +15,7 @@ from strata.conf.settings import Settings
 from strata.conf.simulation import Simulation, load_simulation
 from strata.conf.tables.truth import TRUTH
 from strata.jobs.runtime.errors import UsageError
+from strata.jobs.runtime.hadoop import absolute
 from strata.jobs.runtime.parallel import at_once
 from strata.jobs.runtime.run import Context
 from strata.jobs.runtime.tables import Lake
@@ -102,6 +102,5 @@ def tell_truth(context: Context, bank: Bank, sent: list[Row]) -> None:
 
 
 def simulated_home(settings: Settings) -> Landing:
-    """The landing folder; Spark takes a local path only when it is absolute."""
-    landing = str(settings.landing).rstrip("/")
-    return Landing(landing if "://" in landing else str(Path(landing).absolute()))
+    """The landing folder."""
+    return Landing(absolute(str(settings.landing)))

@@ -82,9 +82,10 @@ def measured(view: FeatureView, features: list[Feature], tables: Lake) -> pd.Dat
     values = [F.expr(feature.measure).alias(feature.name) for feature in features]
     found = rows.select(*kept, *(F.col(name).alias(f"id {name}") for name in ids), *values).toPandas()
     for link in view.links:
-        said = tables.read(link.table).where(link.where or "true").toPandas()
+        said = tables.read(link.table).where(link.where or "true").toPandas().dropna(subset=[link.on[0][1]])
         keys, brought = [theirs for _, theirs in link.on], list(link.brings)
         first = said.sort_values("known_ts").drop_duplicates([*keys, *brought])[[*keys, *brought, "known_ts"]]
+        first = first.sort_values(["known_ts", *brought]).groupby(keys).head(link.at_most or len(first))
         first = first.rename(columns={theirs: ours for ours, theirs in link.on} | {"known_ts": "linked"})
         found = found.merge(first, on=[ours for ours, _ in link.on])
         found["known_ts"] = found[["known_ts", "linked"]].max(axis=1)

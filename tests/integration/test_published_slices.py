@@ -65,7 +65,7 @@ living = FeatureView(
 parcels = FeatureView(
     name="parcels", source="parcel", event_ts="sent_ts", event_id=("parcel_id", "person_id"), description="Mail.",
     items=(windowed("parcel_id", label="sent", aggs=("count", "max"), days=(2, 6), unit="id", type="bigint"),),
-    links=(Link("box", (("box", "number"),), ("person_id",), "role = 'holder'"),), **SHARED,
+    links=(Link("box", (("box", "number"),), ("person_id",), "role = 'holder'", at_most=2),), **SHARED,
 )  # fmt: skip
 VIEWS = (paying, visits, living, parcels)
 

@@ -225,7 +225,7 @@ def test_killed_in_the_middle_and_run_again(bank: Bank, tmp_path: Path):
     conf.write_text(yaml.safe_dump({"token_key_file": other.settings.token_key_file, "spark": {"memory": "2g"}}))
     command = [sys.executable, "-m", "strata.jobs.ingest", "--env", "test", "--conf", str(conf), "--lake", other.lake]
     process = subprocess.Popen(command, stderr=subprocess.DEVNULL, start_new_session=True)
-    first_commit = Path(other.lake, "silver", "account", "_delta_log", f"{2:020d}.json")
+    first_commit = Path(other.lake, "silver", "account", "_delta_log", f"{1:020d}.json")
     until = time.monotonic() + 240
     while process.poll() is None and not first_commit.exists() and time.monotonic() < until:
         time.sleep(0.05)

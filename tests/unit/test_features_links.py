@@ -64,6 +64,13 @@ def test_two_owners_both_have_the_row_and_an_unknown_row_stays_unknown(spark: Sp
     assert all(one["known_ts"] is None for one in found)
 
 
+def test_of_many_owners_the_first_few_count_whoever_comes_later(spark: SparkSession):
+    link = Link("holder", OWNER.on, OWNER.brings, at_most=2)
+    table = holders(spark, (10, 9, "a", 1), (10, 7, "a", 3), (10, 8, "a", 3), (10, 6, "a", 8), (10, 9, "a", 9))
+    found = follow(loans(spark, (1, 10, 1)), link, table, "known_ts")
+    assert sorted(row["customer_id"] for row in found.collect()) == [7, 9]
+
+
 def test_links_are_followed_one_after_the_other(spark: SparkSession):
     spine = spark.createDataFrame([(7, date(2025, 1, day)) for day in (4, 6, 8, 20)], "customer_id bigint, at date")
     given = payments(spark, (100, 1, 2, 2), (101, 1, 7, 7), (102, 2, 7, 7), (103, 9, 7, 7), (104, 1, 7, None))
