@@ -65,7 +65,7 @@ def _simulation(settings: Settings, asked: Namespace) -> Simulation:
 
 
 def send(context: Context, bank: Bank) -> list[Row]:
-    """Land every feed, several at a time; returns the rows sent by feed, drop, variant and fault."""
+    """Land every feed, text a few in one write, several writes at a time; the rows sent by feed, drop, form, fault."""
     generators = bank.feeds()
     days = [context.options.day] if context.options.day else drops(bank.world)
     home = simulated_home(context.settings)
