@@ -234,19 +234,19 @@ def _dirty(
     view, parts = views[0], []
     longest = max((f.days or 0 for one in views for f in one.all_features.values()), default=0)
     moved = {
-        name: tables.changes(name, version, now)
+        name: tables.changes(name, version, newest)
         for name, version in since.items()
-        if (now := tables.version(name)) is not None and now != version
+        if (newest := tables.version(name)) is not None and newest != version
     }
     sources = {name: tables.read(name) for name in view.tables}
     for link in (link for link in view.links if link.at_most and link.table in moved):
         moved[link.table] = of_same_keys(link, sources[link.table], moved[link.table])
     reached = replace(view, links=tuple(unbounded(link) for link in view.links))
+    now = prepared(reached, sources)
+    # What was lost may have been linked by what was lost too.
+    ever = {name: rows.unionByName(moved[name]) if name in moved else rows for name, rows in sources.items()}
     for name in (name for name in view.tables if name in moved):
-        # What was lost may have been linked by what was lost too.
-        beside = {other: sources[other].unionByName(moved[other]) for other in view.tables if other in moved}
-        changes = prepared(reached, {**sources, **beside, name: moved[name]})
-        parts.append(dirty_cells(view, longest, prepared(reached, sources), changes, days))
+        parts.append(dirty_cells(view, longest, now, prepared(reached, {**ever, name: moved[name]}), days))
     if view.entity.source in moved:
         parts.append(dirty_entities(view.entity, moved[view.entity.source], days))
     whole = parts[0]

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from strata.features.definitions import derived, windowed
-from strata.features.views.common import customer_events, entropy, pace, share
+from strata.features.definitions import windowed
+from strata.features.views.common import customer_events, entropy, pace, share, since
 
 PAGES = ("home", "balance", "transfer", "loan", "wealth", "profile")
 NIGHT = "hour(event_ts) < 6"
@@ -21,9 +21,7 @@ app = customer_events(
     windowed("to_date(event_ts)", label="active_days", aggs=("distinct",), days=(30, 90)),
     windowed("page", label="kinds", aggs=("distinct",), days=(90,)),
     windowed("dwell_ms", label="dwell", aggs=("mean", "max"), days=(90,), unit="ms"),
-    windowed("event_ts", label="latest", aggs=("last",), days=(365,), intermediate=True),
-    derived("since_event", "datediff(:at, app_latest_last_365d)", unit="days",
-            description="days since the app was last opened; null when not in a year"),
+    *since("app", "since_event", 365, "days since the app was last opened; null when not in a year"),
     share("night_share_90d", "app_night_count_90d_cnt", "app_events_count_90d_cnt", "events between 0:00 and 6:00"),
     share("weekend_share_90d", "app_weekend_count_90d_cnt", "app_events_count_90d_cnt", "events at weekends"),
     share("loan_share_90d", "app_pages_loan_count_90d_cnt", "app_events_count_90d_cnt", "events on loan pages"),

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from strata.features.definitions import derived, windowed
-from strata.features.views.common import customer_events, pace, share
+from strata.features.definitions import windowed
+from strata.features.views.common import customer_events, pace, share, since
 
 applications = customer_events(
     "applications",
@@ -20,9 +20,7 @@ applications = customer_events(
     windowed("offered_rate", label="rate", aggs=("last", "mean"), days=(365,), unit="ratio"),
     windowed("scene", label="scenes", where="scene <> 'none'", aggs=("distinct",), days=(365,)),
     windowed("product_code", label="products", aggs=("distinct",), days=(730,)),
-    windowed("event_ts", label="latest", aggs=("last",), days=(730,), intermediate=True),
-    derived("since_application", "datediff(:at, applications_latest_last_730d)", unit="days",
-            description="days since the last application; null when none in two years"),
+    *since("applications", "since_application", 730, "days since the last application; null when none in two years"),
     share("declined_share_365d", "applications_asked_declined_count_365d_cnt", "applications_asked_count_365d_cnt",
           "applications declined in a year"),
     pace("amount_pace", "applications_amount_last_365d_amt", "applications_amount_mean_365d_amt", 1,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from strata.features.definitions import derived, windowed
-from strata.features.views.common import RISK_ALONE, customer_events, pace
+from strata.features.views.common import RISK_ALONE, customer_events, pace, since
 
 PROVIDERS = ("central_bank", "private", "civil")
 _BY = ("provider", PROVIDERS)
@@ -23,9 +23,8 @@ bureau = customer_events(
     windowed("total_exposure", label="exposure", aggs=("max", "mean"), days=(365,), unit="amt"),
     windowed("report_id", label="reports", aggs=("count",), days=(30, 90, 365)),
     windowed("provider", label="bureaus", aggs=("distinct",), days=(365,)),
-    windowed("event_ts", label="latest", aggs=("last",), days=(365,), intermediate=True),
-    derived("since_report", "datediff(:at, bureau_latest_last_365d)", unit="days",
-            description="days since the newest report: how old the picture is; null when none in a year"),
+    *since("bureau", "since_report", 365,
+           "days since the newest report: how old the picture is; null when none in a year"),
     derived("ever_overdue", "CAST(bureau_overdue_months_max_365d_num > 0 AS int)", unit="flag",
             description="1 when any report of the year shows arrears"),
     pace("exposure_growth", "bureau_exposure_central_bank_last_365d_amt", "bureau_exposure_mean_365d_amt", 1,

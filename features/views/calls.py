@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from strata.features.definitions import derived, windowed
+from strata.features.definitions import windowed
 from strata.features.links import Link
-from strata.features.views.common import RISK_ALONE, customer_events, pace, share
+from strata.features.views.common import RISK_ALONE, customer_events, pace, share, since
 
 # A phone that many give as theirs tells nothing of one of them: the first few count.
 OWNER_OF_PHONE = Link("customer", (("caller_hash", "phone_hash"),), ("customer_id",), at_most=5)
@@ -20,9 +20,7 @@ calls = customer_events(
     windowed("seconds", label="talked", aggs=("sum", "mean", "max"), days=(90,), unit="s"),
     windowed("call_id", label="short", where="seconds < 15", aggs=("count",), days=(90,)),
     windowed("to_date(event_ts)", label="days", aggs=("distinct",), days=(90,)),
-    windowed("event_ts", label="latest", aggs=("last",), days=(365,), intermediate=True),
-    derived("since_call", "datediff(:at, calls_latest_last_365d)", unit="days",
-            description="days since the last call; null when none in a year"),
+    *since("calls", "since_call", 365, "days since the last call; null when none in a year"),
     share("night_share_90d", "calls_night_count_90d_cnt", "calls_made_count_90d_cnt", "calls by night"),
     share("callee_share_90d", "calls_called_distinct_90d_cnt", "calls_made_count_90d_cnt",
           "different people, of all calls: 1 for who never calls twice"),

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from strata.features.definitions import derived, windowed
-from strata.features.views.common import BORROWER, customer_events, share
+from strata.features.definitions import windowed
+from strata.features.views.common import BORROWER, customer_events, share, since
 
 OUTCOMES = ("promise", "contact", "no_contact", "refusal")
 
@@ -17,9 +17,7 @@ collection = customer_events(
     windowed("action_id", label="actions", by=("stage", ("early", "late")), aggs=("count",), days=(365,)),
     windowed("promised_amount", label="promised", aggs=("sum", "last"), days=(90,), unit="amt"),
     windowed("channel", label="channels", aggs=("distinct",), days=(365,)),
-    windowed("event_ts", label="latest", aggs=("last",), days=(365,), intermediate=True),
-    derived("since_action", "datediff(:at, collection_latest_last_365d)", unit="days",
-            description="days since the last action; null when none in a year"),
+    *since("collection", "since_action", 365, "days since the last action; null when none in a year"),
     share("reached_share_365d",
           "(collection_actions_promise_count_365d_cnt + collection_actions_contact_count_365d_cnt "
           "+ collection_actions_refusal_count_365d_cnt)",

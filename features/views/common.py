@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from typing import Any
 
 from pyspark.sql import DataFrame
 
 from strata.conf.contracts import Personal
-from strata.features.definitions import Derived, Entity, FeatureView, StateValue, Windowed, derived
+from strata.features.definitions import Derived, Entity, FeatureView, StateValue, Windowed, derived, windowed
 from strata.features.links import Link
 
 ACCOUNT = Entity("account", ("account_id",), "account_book", "since", until="until")
@@ -24,37 +25,12 @@ OWNER = "data platform"
 
 def transaction_view(name: str, description: str, *items: Windowed | Derived) -> FeatureView:
     """A view over postings: those before the spine's time that the bank knew by then."""
-    return FeatureView(
-        name=name,
-        version=1,
-        entity=ACCOUNT,
-        source="transaction",
-        items=items,
-        description=description,
-        owner=OWNER,
-        purposes=PURPOSES,
-        event_ts="event_ts",
-        known_ts="known_ts",
-        event_id="transaction_id",
-        personal=Personal.QUASI,
-    )
+    return _view(ACCOUNT, name, "transaction", description, items, event_ts="event_ts", event_id="transaction_id")
 
 
 def account_view(name: str, description: str, *items: StateValue | Derived) -> FeatureView:
     """A view over the account as it was opened."""
-    return FeatureView(
-        name=name,
-        version=1,
-        entity=ACCOUNT,
-        source="account",
-        items=items,
-        description=description,
-        owner=OWNER,
-        purposes=PURPOSES,
-        valid_from="event_ts",
-        known_ts="known_ts",
-        personal=Personal.QUASI,
-    )
+    return _view(ACCOUNT, name, "account", description, items, valid_from="event_ts")
 
 
 def customer_events(
@@ -68,41 +44,43 @@ def customer_events(
     links: tuple[Link, ...] = (),
 ) -> FeatureView:
     """A view over what happened to a customer: of several versions of an event the latest that was known."""
-    return FeatureView(
-        name=name,
-        version=1,
-        entity=CUSTOMER,
-        source=source,
-        items=items,
-        description=description,
-        owner=OWNER,
-        purposes=purposes,
-        event_ts="event_ts",
-        known_ts="known_ts",
-        event_id=event_id,
-        prepare=prepare,
-        links=links,
-        personal=Personal.QUASI,
-    )
+    return _view(
+        CUSTOMER, name, source, description, items,
+        purposes=purposes, event_ts="event_ts", event_id=event_id, prepare=prepare, links=links,
+    )  # fmt: skip
 
 
 def customer_states(
     name: str, source: str, description: str, *items: StateValue | Derived, purposes: tuple[str, ...] = PURPOSES
 ) -> FeatureView:
     """A view over how a customer's newest record stands."""
+    return _view(CUSTOMER, name, source, description, items, purposes=purposes, valid_from="event_ts")
+
+
+def _view(
+    entity: Entity,
+    name: str,
+    source: str,
+    description: str,
+    items: tuple[Windowed | StateValue | Derived, ...],
+    *,
+    purposes: tuple[str, ...] = PURPOSES,
+    **more: Any,
+) -> FeatureView:
+    """What is the same for every view of a person or an account."""
     return FeatureView(
-        name=name,
-        version=1,
-        entity=CUSTOMER,
-        source=source,
-        items=items,
-        description=description,
-        owner=OWNER,
-        purposes=purposes,
-        valid_from="event_ts",
-        known_ts="known_ts",
-        personal=Personal.QUASI,
-    )
+        name=name, version=1, entity=entity, source=source, items=items, description=description, owner=OWNER,
+        purposes=purposes, known_ts="known_ts", personal=Personal.QUASI, **more,
+    )  # fmt: skip
+
+
+def since(
+    view: str, name: str, days: int, description: str, *, label: str = "latest", where: str | None = None
+) -> tuple[Windowed, Derived]:
+    """Days since the last event of ``days`` days that holds ``where``; null without any."""
+    last = windowed("event_ts", label=label, where=where, aggs=("last",), days=(days,), intermediate=True)
+    passed = f"datediff(:at, {view}_{label}_last_{days}d)"
+    return last, derived(name, passed, unit="days", description=description)
 
 
 def share(name: str, part: str, whole: str, description: str) -> Derived:

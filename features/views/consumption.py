@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from strata.features.definitions import derived, windowed
-from strata.features.views.common import OWNER_OF_ACCOUNT, customer_events, entropy, pace, share
+from strata.features.views.common import OWNER_OF_ACCOUNT, customer_events, entropy, pace, share, since
 
 BOUGHT = "direction = 'debit' AND channel = 'card'"
 CATEGORIES = ("food", "transport", "leisure", "health", "clothes", "household", "utilities", "education")
@@ -29,9 +29,8 @@ consumption = customer_events(
     windowed("to_date(event_ts)", label="days", where=BOUGHT, aggs=("distinct",), days=(30, 90)),
     windowed("counterparty_hash", label="shops", where=BOUGHT, aggs=("distinct",), days=(30, 90)),
     windowed("merchant_category", label="categories", where=BOUGHT, aggs=("distinct",), days=(90,)),
-    windowed("event_ts", label="latest", where=BOUGHT, aggs=("last",), days=(365,), intermediate=True),
-    derived("since_bought", "datediff(:at, consumption_latest_last_365d)", unit="days",
-            description="days since the last card payment; null when none in a year"),
+    *since("consumption", "since_bought", 365,
+           "days since the last card payment; null when none in a year", where=BOUGHT),
     share("essential_share_90d", "consumption_essential_sum_90d_amt", "consumption_bought_sum_90d_amt",
           "food, transport, health, utilities and household, of what was bought"),
     share("night_share_90d", "consumption_night_sum_90d_amt", "consumption_bought_sum_90d_amt",

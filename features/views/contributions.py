@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from strata.features.definitions import Derived, FeatureView, Windowed, derived, windowed
-from strata.features.views.common import customer_events, pace, share
+from strata.features.views.common import customer_events, pace, share, since
 
 
 def _items(name: str) -> tuple[Windowed | Derived, ...]:
@@ -17,9 +17,8 @@ def _items(name: str) -> tuple[Windowed | Derived, ...]:
         windowed("month", label="late_months", where="status = 'late'", aggs=("distinct",), days=(184, 365)),
         windowed("month", label="stopped_months", where="status = 'stopped'", aggs=("distinct",), days=(184, 365)),
         windowed("employer_id", label="employers", aggs=("distinct",), days=(365,), description="who paid"),
-        windowed("event_ts", label="latest", where=paid, aggs=("last",), days=(365,), intermediate=True),
-        derived("since_paid", f"datediff(:at, {name}_latest_last_365d)", unit="days",
-                description="days since the first of the last month paid for; null when none in a year"),
+        *since(name, "since_paid", 365,
+               "days since the first of the last month paid for; null when none in a year", where=paid),
         derived("base_variation_365d", f"{name}_base_std_365d_amt / nullif({name}_base_mean_365d_amt, 0)",
                 unit="ratio", description="deviation of the declared wage as a share of its mean"),
         pace("base_growth", f"{name}_base_last_184d_amt", f"{name}_base_mean_365d_amt", 1,

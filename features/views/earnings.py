@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from strata.features.definitions import derived, windowed
-from strata.features.views.common import OWNER_OF_ACCOUNT, customer_events, pace, share
+from strata.features.views.common import OWNER_OF_ACCOUNT, customer_events, pace, share, since
 
 SOURCES = ("salary", "pension", "business")
 EARNED = "direction = 'credit' AND purpose IN ('salary', 'pension', 'business')"
@@ -21,9 +21,7 @@ earnings = customer_events(
     windowed("trunc(event_ts, 'month')", label="months", where=EARNED, aggs=("distinct",), days=(184, 365)),
     windowed("counterparty_hash", label="payers", where=SALARY, aggs=("distinct",), days=(92, 365)),
     windowed("day(event_ts)", label="payday", where=SALARY, aggs=("mean", "std"), days=(184,), unit="day"),
-    windowed("event_ts", label="latest", where=EARNED, aggs=("last",), days=(365,), intermediate=True),
-    derived("since_earned", "datediff(:at, earnings_latest_last_365d)", unit="days",
-            description="days since the last income; null when none in a year"),
+    *since("earnings", "since_earned", 365, "days since the last income; null when none in a year", where=EARNED),
     derived("variation_180d", "earnings_in_std_180d_amt / nullif(earnings_in_mean_180d_amt, 0)", unit="ratio",
             description="deviation of single incomes as a share of their mean; 0 is as regular as can be"),
     derived("new_payer", "CAST(earnings_payers_distinct_365d_cnt > 1 AS int)", unit="flag",

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from strata.features.definitions import derived, windowed
-from strata.features.views.common import RISK_ALONE, customer_events, share
+from strata.features.views.common import RISK_ALONE, customer_events, share, since
 
 identity = customer_events(
     "identity",
@@ -15,9 +15,7 @@ identity = customer_events(
     windowed("check_id", label="other_address", where="NOT address_match", aggs=("count",), days=(90, 365)),
     windowed("check_id", label="flagged", where="risk_flag IS NOT NULL", aggs=("count",), days=(365,)),
     windowed("photo_match", label="photo", aggs=("min", "mean", "last"), days=(365,), unit="score"),
-    windowed("event_ts", label="latest", aggs=("last",), days=(365,), intermediate=True),
-    derived("since_check", "datediff(:at, identity_latest_last_365d)", unit="days",
-            description="days since the last check; null when none in a year"),
+    *since("identity", "since_check", 365, "days since the last check; null when none in a year"),
     share("other_address_share_365d", "identity_other_address_count_365d_cnt", "identity_checks_count_365d_cnt",
           "checks that found another registered address"),
     derived("doubtful",

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from strata.features.definitions import derived, windowed
-from strata.features.views.common import customer_events, entropy, pace, share
+from strata.features.definitions import windowed
+from strata.features.views.common import customer_events, entropy, pace, share, since
 
 TOPICS = ("loan", "wealth", "travel", "car", "baby", "home", "education", "game", "food")
 _BY = ("topic", TOPICS)
@@ -18,9 +18,8 @@ interests = customer_events(
     windowed("visits", label="pages", aggs=("sum",), days=(30, 90), unit="num"),
     windowed("topic", label="topics", aggs=("distinct",), days=(30, 90)),
     windowed("day", label="days_read", aggs=("distinct",), days=(30, 90)),
-    windowed("event_ts", label="loan", where="topic = 'loan'", aggs=("last",), days=(90,), intermediate=True),
-    derived("since_loan", "datediff(:at, interests_loan_last_90d)", unit="days",
-            description="days since loans were read about; null when not in 90"),
+    *since("interests", "since_loan", 90,
+           "days since loans were read about; null when not in 90", label="loan", where="topic = 'loan'"),
     share("loan_share_30d", "interests_pages_loan_sum_30d_num", "interests_pages_sum_30d_num", "pages about loans"),
     pace("loan_pace", "interests_pages_loan_sum_30d_num", "interests_pages_loan_sum_90d_num", 3,
          "pages about loans in 30 days against the monthly mean of 90"),

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from strata.features.definitions import FeatureView, derived, windowed
+from strata.features.definitions import FeatureView, windowed
 from strata.features.links import Link
-from strata.features.views.common import RISK_ALONE, customer_events
+from strata.features.views.common import RISK_ALONE, customer_events, since
 
 OF_PERSON = Link("customer", (("subject_hash", "id_hash"),), ("customer_id",))
 OF_PHONE = Link("customer", (("subject_hash", "phone_hash"),), ("customer_id",), at_most=5)
@@ -19,9 +19,7 @@ def _view(name: str, what: str, link: Link) -> FeatureView:
         windowed("listing_id", label="listed", aggs=("count",), days=(365, 1095)),
         windowed("reason", label="reasons", aggs=("distinct",), days=(1095,)),
         windowed("listing_id", label="standing", where="removed_on IS NULL", aggs=("count",), days=(1095,)),
-        windowed("event_ts", label="latest", aggs=("last",), days=(1095,), intermediate=True),
-        derived("since_listed", f"datediff(:at, {name}_latest_last_1095d)", unit="days",
-                description="days since the last listing; null when none in three years"),
+        *since(name, "since_listed", 1095, "days since the last listing; null when none in three years"),
         purposes=RISK_ALONE,
         links=(link,),
     )  # fmt: skip

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from strata.features.definitions import derived, windowed
-from strata.features.views.common import RISK_ALONE, customer_events, pace, share
+from strata.features.definitions import windowed
+from strata.features.views.common import RISK_ALONE, customer_events, pace, share, since
 
 NIGHT = "hour(event_ts) < 6 OR hour(event_ts) >= 22"
 OFFICE = "hour(event_ts) BETWEEN 9 AND 17 AND weekday(event_ts) < 5"
@@ -23,9 +23,7 @@ location = customer_events(
     windowed("geohash7", label="office_places", where=OFFICE, aggs=("distinct",), days=(90,)),
     windowed("ping_id", label="night_pings", where=NIGHT, aggs=("count",), days=(90,)),
     windowed("to_date(event_ts)", label="days_seen", aggs=("distinct",), days=(90,)),
-    windowed("event_ts", label="latest", aggs=("last",), days=(365,), intermediate=True),
-    derived("since_ping", "datediff(:at, location_latest_last_365d)", unit="days",
-            description="days since the last ping; null when none in a year"),
+    *since("location", "since_ping", 365, "days since the last ping; null when none in a year"),
     share("night_share_90d", "location_night_pings_count_90d_cnt", "location_pings_count_90d_cnt",
           "pings between 22:00 and 6:00"),
     share("places_a_ping_90d", "location_places_distinct_90d_cnt", "location_pings_count_90d_cnt",

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from strata.features.definitions import derived, windowed
-from strata.features.views.common import customer_events, share
+from strata.features.views.common import customer_events, share, since
 
 CHANNELS = ("app", "sms", "wechat", "branch_visit", "home_visit", "phone")
 TOUCHED, ANSWERED = "treatment = 'treated'", "treatment = 'treated' AND response IN ('click', 'visit', 'take_up')"
@@ -21,12 +21,9 @@ marketing = customer_events(
     windowed("contact_id", label="taken", where=f"{TOUCHED} AND response = 'take_up'", aggs=("count",), days=(365,)),
     windowed("campaign_id", label="campaigns", where=TOUCHED, aggs=("distinct",), days=(365,)),
     windowed("channel", label="channels", where=TOUCHED, aggs=("distinct",), days=(365,)),
-    windowed("event_ts", label="latest", where=TOUCHED, aggs=("last",), days=(365,), intermediate=True),
-    windowed("event_ts", label="answered", where=ANSWERED, aggs=("last",), days=(365,), intermediate=True),
-    derived("since_touch", "datediff(:at, marketing_latest_last_365d)", unit="days",
-            description="days since the last touch; null when none in a year"),
-    derived("since_answer", "datediff(:at, marketing_answered_last_365d)", unit="days",
-            description="days since the last touch that was answered; null when none in a year"),
+    *since("marketing", "since_touch", 365, "days since the last touch; null when none in a year", where=TOUCHED),
+    *since("marketing", "since_answer", 365,
+           "days since the last touch that was answered; null when none in a year", label="answered", where=ANSWERED),
     share("answer_share_365d", "marketing_answers_count_365d_cnt", "marketing_touches_count_365d_cnt",
           "touches answered in a year"),
     derived("unanswered_90d", "marketing_touches_count_90d_cnt - marketing_answers_count_90d_cnt", unit="cnt",

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from strata.features.definitions import derived, windowed
-from strata.features.views.common import BORROWER, OWNER_OF_ACCOUNT, RISK_ALONE, customer_events, share
+from strata.features.definitions import windowed
+from strata.features.views.common import BORROWER, OWNER_OF_ACCOUNT, RISK_ALONE, customer_events, share, since
 
 repayments = customer_events(
     "repayments",
@@ -14,9 +14,7 @@ repayments = customer_events(
     windowed("paid_amount", label="paid", aggs=("count",), days=(90, 365)),
     windowed("repayment_id", label="autopaid", where="is_autopay", aggs=("count",), days=(90, 365)),
     windowed("loan_id", label="loans", aggs=("distinct",), days=(90, 365)),
-    windowed("event_ts", label="latest", aggs=("last",), days=(365,), intermediate=True),
-    derived("since_paid", "datediff(:at, repayments_latest_last_365d)", unit="days",
-            description="days since the last repayment; null when none in a year"),
+    *since("repayments", "since_paid", 365, "days since the last repayment; null when none in a year"),
     share("autopay_share_365d", "repayments_autopaid_count_365d_cnt", "repayments_paid_count_365d_cnt",
           "payments drawn by the bank itself"),
     purposes=RISK_ALONE,
@@ -37,9 +35,9 @@ arrears = customer_events(
     windowed("overdue_amount", label="overdue", aggs=("last", "max"), days=(92,), unit="amt"),
     windowed("balance", label="owed", aggs=("last", "max"), days=(92,), unit="amt"),
     windowed("loan_id", label="written_off", where="is_written_off", aggs=("distinct",), days=(730,)),
-    windowed("event_ts", label="late", where="days_past_due > 0", aggs=("last",), days=(730,), intermediate=True),
-    derived("since_late", "datediff(:at, arrears_late_last_730d)", unit="days",
-            description="days since the last month end in arrears; null when none in two years"),
+    *since("arrears", "since_late", 730,
+           "days since the last month end in arrears; null when none in two years",
+           label="late", where="days_past_due > 0"),
     share("late_share_365d", "arrears_months_late_distinct_365d_cnt", "arrears_months_lent_distinct_365d_cnt",
           "month ends in arrears, of those with a loan"),
     purposes=RISK_ALONE,
@@ -57,8 +55,6 @@ loans = customer_events(
     windowed("annual_rate", label="rate", aggs=("last", "mean"), days=(1095,), unit="ratio"),
     windowed("term_months", label="term", aggs=("last",), days=(1095,), unit="months"),
     windowed("product_code", label="products", aggs=("distinct",), days=(1095,)),
-    windowed("event_ts", label="latest", aggs=("last",), days=(1095,), intermediate=True),
-    derived("since_granted", "datediff(:at, loans_latest_last_1095d)", unit="days",
-            description="days since the last grant; null when none in three years"),
+    *since("loans", "since_granted", 1095, "days since the last grant; null when none in three years"),
     links=(OWNER_OF_ACCOUNT,),
 )  # fmt: skip

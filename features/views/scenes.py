@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from strata.features.definitions import derived, windowed
-from strata.features.views.common import customer_events, entropy, pace, share
+from strata.features.definitions import windowed
+from strata.features.views.common import customer_events, entropy, pace, share, since
 
 SCENES = ("mall", "auto", "education", "decoration", "medical", "travel", "platform")
 _BY = ("scene", SCENES)
@@ -19,9 +19,7 @@ scenes = customer_events(
     windowed("order_amount", label="orders", aggs=("count",), days=(90, 365)),
     windowed("order_amount", label="orders", aggs=("sum", "mean", "max"), days=(90, 365), unit="amt"),
     windowed("partner_id", label="partners", aggs=("distinct",), days=(90, 365)),
-    windowed("event_ts", label="latest", aggs=("last",), days=(365,), intermediate=True),
-    derived("since_visit", "datediff(:at, scenes_latest_last_365d)", unit="days",
-            description="days since the last visit; null when none in a year"),
+    *since("scenes", "since_visit", 365, "days since the last visit; null when none in a year"),
     share("ordered_share_365d", "scenes_orders_count_365d_cnt", "scenes_visits_count_365d_cnt",
           "visits that ended in an order"),
     pace("visits_pace", "scenes_visits_count_30d_cnt", "scenes_visits_count_90d_cnt", 3,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from strata.features.definitions import derived, state, windowed
-from strata.features.views.common import customer_events, customer_states
+from strata.features.views.common import customer_events, customer_states, since
 
 CHANNELS = ("branch", "app", "referral", "partner", "payroll")
 
@@ -19,13 +19,7 @@ stability = customer_events(
     windowed("district_id", label="districts", aggs=("distinct",), days=(1095,)),
     windowed("manager_id", label="managers", aggs=("distinct",), days=(1095,)),
     windowed("valid_from", label="changes", aggs=("count",), days=(365, 1095)),
-    windowed("event_ts", label="latest", aggs=("last",), days=(3650,), intermediate=True),
-    derived(
-        "since_change",
-        "datediff(:at, stability_latest_last_3650d)",
-        unit="days",
-        description="days since the record last changed; null when not in ten years",
-    ),
+    *since("stability", "since_change", 3650, "days since the record last changed; null when not in ten years"),
 )
 
 standing = customer_states(

@@ -37,12 +37,13 @@ class Banks:
 
 
 def page(context: Context, real: Lake) -> Page:
-    """All sections; the lead says which figures are far apart. The postings of both are kept while it is made."""
+    """All sections; the lead says which figures are far apart. What several sections read is kept while it is made."""
     banks = Banks(
         {name: latest(context.lake.read(name), KEYS[name]) for name in READS},
         {name: latest(real.read(name), KEYS[name]) for name in REAL},
     )
-    kept = [rows.persist(StorageLevel.MEMORY_AND_DISK) for rows in banks.each("transaction").values()]
+    read_often = (*banks.each("transaction").values(), banks.simulated["loan"], banks.simulated["delinquency"])
+    kept = [rows.persist(StorageLevel.MEMORY_AND_DISK) for rows in read_often]
     try:
         return _page(banks, context.lake.root)
     finally:

@@ -45,12 +45,8 @@ def vintages(loans: DataFrame, months: DataFrame, outcomes: DataFrame | None = N
 
 def _first_bad(loans: DataFrame, months: DataFrame) -> pd.DataFrame:
     """A row a vintage, month on book of going bad (none for those that didn't) and months watched, with ``n`` loans."""
-    ends = months.groupBy("loan_id").agg(
-        F.min(F.when(F.col("days_past_due") > BAD_DAYS, F.col("month_end"))).alias("bad_on"),
-        F.max("month_end").alias("seen_on"),
-    )
     last = months.agg(F.max("month_end").alias("last"))
-    rows = loans.select("loan_id", "opened_on").join(ends, "loan_id", "left").crossJoin(F.broadcast(last))
+    rows = _with_fate(loans.select("loan_id", "opened_on"), months).crossJoin(F.broadcast(last))
     half = F.concat(F.year("opened_on"), F.lit(" H"), F.ceil(F.month("opened_on") / 6))
 
     def on_book(day: str) -> Column:
@@ -61,6 +57,12 @@ def _first_bad(loans: DataFrame, months: DataFrame) -> pd.DataFrame:
     return counted.orderBy("vintage").toPandas()
 
 
+def _with_fate(loans: DataFrame, months: DataFrame) -> DataFrame:
+    """Loans with ``bad_on``, the first month end at which they were bad; null for those that never were."""
+    bad = months.where(F.col("days_past_due") > BAD_DAYS).groupBy("loan_id").agg(F.min("month_end").alias("bad_on"))
+    return loans.join(bad, "loan_id", "left")
+
+
 def grades(loans: DataFrame, months: DataFrame) -> Section:
     """Share ever more than 90 days past due by fifths of the rate: what the bank thought against what came.
 
@@ -68,9 +70,8 @@ def grades(loans: DataFrame, months: DataFrame) -> Section:
     """
     cuts = loans.approxQuantile("annual_rate", [n / GRADES for n in range(1, GRADES)], 0.001)
     grade = sum(((F.col("annual_rate") > cut).cast("int") for cut in cuts), start=F.lit(1))
-    ever = months.groupBy("loan_id").agg(F.max((F.col("days_past_due") > BAD_DAYS).cast("int")).alias("bad"))
-    bad = F.avg(F.coalesce("bad", F.lit(0))).alias("bad")
-    graded = loans.join(ever, "loan_id", "left").groupBy(grade.alias("grade"))
+    bad = F.avg(F.col("bad_on").isNotNull().cast("int")).alias("bad")
+    graded = _with_fate(loans, months).groupBy(grade.alias("grade"))
     found = graded.agg(F.count("*").alias("n"), F.avg("annual_rate").alias("rate"), bad).orderBy("grade").collect()
     svg = charts.bars(
         [f"{row.grade}: {row.rate:.1%}" for row in found],
