@@ -16,7 +16,7 @@ from pyspark.sql.types import DataType, DecimalType, DoubleType, FloatType, Inte
 
 from strata.features.inputs import FeatureError, FeatureTypeError, orderable, window_start
 
-AGGREGATES = ("sum", "count", "mean", "max", "min", "distinct", "last", "std")
+AGGREGATES = ("sum", "count", "mean", "max", "min", "distinct", "last", "std", "bits")
 ZERO_WHEN_EMPTY = ("sum", "count", "distinct")
 _NUMERIC = ("sum", "mean", "std")
 # Sums of whole numbers are kept as two, of the upper and of the lower 32 bits: neither can overflow.
@@ -46,6 +46,10 @@ class Measure:
         if self.agg in _NUMERIC and not isinstance(kind, NumericType):
             raise FeatureTypeError(
                 f"aggs: {self.agg} needs a number, but column {self.column!r} is {kind.simpleString()}"
+            )
+        if self.agg == "bits" and not isinstance(kind, IntegralType):
+            raise FeatureTypeError(
+                f"aggs: bits needs a whole number, but column {self.column!r} is {kind.simpleString()}"
             )
         if self.agg != "count" and not orderable(kind):
             raise FeatureTypeError(
@@ -122,6 +126,8 @@ class Measured:
             return self.restored(parts[agg])
         if agg == "distinct":
             return F.size(F.array_distinct(parts["distinct"])).cast("bigint")
+        if agg == "bits":
+            return parts["bits"]
         if agg == "std":
             return _deviation(parts["std"]) * F.lit(10.0 ** -(self.scale or 0))
         if agg == "sum":
@@ -165,6 +171,7 @@ _OF_ROWS = {
     "min": F.min,
     "max": F.max,
     "distinct": F.collect_set,
+    "bits": F.bit_or,
     "std": lambda value: F.array(
         F.struct(F.count(value).alias("n"), F.avg(value).alias("mean"), F.var_pop(value).alias("variance"))
     ),
@@ -174,6 +181,7 @@ _OF_TILES = {
     **dict.fromkeys(("sum", "high", "low"), F.sum),
     "min": F.min,
     "max": F.max,
+    "bits": F.bit_or,
     **{part: lambda value: F.flatten(F.collect_list(value)) for part in ("distinct", "std")},
 }
 
@@ -196,11 +204,6 @@ def _deviation(pieces: Column) -> Column:
         lambda state: state["total"],
     )
     return F.when(count > 1, F.sqrt(squares / (count - 1)))
-
-
-def _squares(piece: Column, mean: Column) -> Column:
-    """The squared distances of a piece's values from a mean, summed."""
-    return piece["n"] * (piece["variance"] + F.pow(piece["mean"] - mean, 2))
 
 
 def window_parts(columns: Sequence[Measured], lengths: Mapping[int, Sequence[int]], *, tiled: bool) -> list[Column]:

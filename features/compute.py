@@ -85,18 +85,18 @@ def compute_features(
     for step in passes:
         source = prepared(step.view, sources)
         rows = _windows(step, rows, spine, source, at, tiled) if step.is_windowed else _states(step, rows, source, at)
-    rows = _derive(rows, later, at)
+    rows = derive(rows, later, at)
     return rows.select(*(quoted(name) for name in spine.columns), *(quoted(f.name) for f in features))
 
 
 def plan_passes(features: Sequence[Feature], views: Sequence[FeatureView]) -> tuple[list[Pass], list[Feature]]:
     """The passes over tables that ``features`` take, windows first, and the derived features, inputs first."""
-    by_name = {view.name: view for view in views}
+    by_name = {one.name: one for view in views for one in view.by_name.values()}
     grouped: dict[tuple[object, ...], tuple[FeatureView, dict[str, Feature]]] = {}
     later: dict[str, Feature] = {}
     for feature in features:
-        view = by_name[feature.view]
-        for needed in view.needed([feature.name]):
+        for needed in by_name[feature.view].needed([feature.name]):
+            view = by_name[needed.view]
             if needed.kind == "derived":
                 later[needed.name] = needed
             else:
@@ -106,7 +106,12 @@ def plan_passes(features: Sequence[Feature], views: Sequence[FeatureView]) -> tu
 
 
 def pass_key(view: FeatureView) -> tuple[object, ...]:
-    """What views must share to be computed in one pass: table, entity, clocks, prepare function and links."""
+    """What views must share to be computed in one pass: table, entity, clocks, prepare function and links.
+
+    A view over others has no pass of its own.
+    """
+    if view.over:
+        return ("over", view.name)
     clocks = (view.event_ts, view.valid_from, view.known_ts, view.event_id, view.valid_to, view.sequence)
     return (view.source, view.entity.keys, view.prepare, view.links, *clocks)
 
@@ -166,8 +171,8 @@ def _states(step: Pass, rows: DataFrame, source: DataFrame, at: str) -> DataFram
     )
 
 
-def _derive(rows: DataFrame, later: Sequence[Feature], at: str) -> DataFrame:
-    """Add derived features layer by layer, so that a hundred of them make a few projections and not a hundred."""
+def derive(rows: DataFrame, later: Sequence[Feature], at: str) -> DataFrame:
+    """Add derived features whose inputs are there, layer by layer: a hundred of them make a few projections."""
     check_column("at", rows, "spine", at)
     waiting = list(later)
     while waiting:

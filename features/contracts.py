@@ -3,22 +3,7 @@
 from __future__ import annotations
 
 from strata.conf.contracts import Column, Layer, Table, col
-from strata.features.definitions import Feature, FeatureView
-
-MONEY, MONEY_SUM = "decimal(18,2)", "decimal(28,2)"
-
-
-def feature_type(feature: Feature) -> str:
-    """As its definition says; else counts are whole, money summed or picked stays decimal, the rest is double."""
-    if feature.type:
-        return feature.type
-    if feature.agg in ("count", "distinct"):
-        return "bigint"
-    if feature.unit == "amt" and feature.agg == "sum":
-        return MONEY_SUM
-    if feature.unit == "amt" and feature.agg in ("min", "max", "last"):
-        return MONEY
-    return "double"
+from strata.features.definitions import FeatureView
 
 
 def feature_columns(view: FeatureView) -> tuple[Column, ...]:
@@ -26,7 +11,7 @@ def feature_columns(view: FeatureView) -> tuple[Column, ...]:
     return tuple(
         Column(
             name=feature.name,
-            type=feature_type(feature),
+            type=feature.published_type,
             description=feature.description,
             nullable=True,
             unit=feature.unit or None,

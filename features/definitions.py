@@ -20,6 +20,7 @@ from strata.features.links import Link
 
 _NAME = re.compile(r"[a-z][a-z0-9_]*")
 WORD = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
+MONEY, MONEY_SUM = "decimal(18,2)", "decimal(28,2)"
 _RANK = {Personal.NONE: 0, Personal.QUASI: 1, Personal.DIRECT: 2}
 
 
@@ -104,6 +105,22 @@ class Feature:
     inputs: tuple[str, ...] = ()
     type: str | None = None
 
+    @property
+    def published_type(self) -> str:
+        """The Spark type in published tables, and of what other views take from here.
+
+        As its definition says; else counts and bits are whole, money summed or picked is decimal, the rest double.
+        """
+        if self.type:
+            return self.type
+        if self.agg in ("count", "distinct", "bits"):
+            return "bigint"
+        if self.unit == "amt" and self.agg == "sum":
+            return MONEY_SUM
+        if self.unit == "amt" and self.agg in ("min", "max", "last"):
+            return MONEY
+        return "double"
+
 
 def windowed(
     measure: str,
@@ -124,7 +141,7 @@ def windowed(
     ``where`` is a SQL filter. ``by=("purpose", ("household", "pension"))`` makes one feature for each
     listed value. Names are ``<view>_<label>[_<value>]_<agg>_<d>d[_<unit>]``; counts get ``cnt``.
     ``intermediate`` features can be used by derived ones and are not offered to models. ``type`` is the
-    Spark type in published tables, where it is not the usual one (see ``feature_type``).
+    Spark type in published tables, where it is not the usual one (see ``Feature.published_type``).
     Raises ``FeatureError`` on an unknown aggregate, a bad window or a missing label.
     """
     label = label or measure
@@ -188,7 +205,9 @@ class FeatureView:
     ``event_id`` (one or more columns) tells versions of one event apart. ``where`` filters rows; ``prepare``
     is at most one small DataFrame to DataFrame function on the source (it may add columns, never
     look at other rows' times). ``links`` are the tables that say, one after the other, whose the rows
-    are, when they don't themselves. Raises ``FeatureError`` when the definition contradicts itself.
+    are, when they don't themselves. A view ``over`` other views has no source and no clocks of its own: its
+    derived features are made of what those views offer, as published, for the same entity.
+    Raises ``FeatureError`` when the definition contradicts itself.
     """
 
     name: str
@@ -209,12 +228,15 @@ class FeatureView:
     prepare: Callable[[DataFrame], DataFrame] | None = None
     links: tuple[Link, ...] = ()
     personal: Personal = Personal.NONE
+    over: tuple[FeatureView, ...] = ()
     # The compiled features by name, made from the fields above.
     _compiled: dict[str, Feature] = field(init=False, repr=False, compare=False, default_factory=dict)
 
     def __post_init__(self) -> None:
         _check_name("name", self.name)
-        if (self.event_ts is None) == (self.valid_from is None):
+        if self.over:
+            self._check_over()
+        elif (self.event_ts is None) == (self.valid_from is None):
             raise FeatureError(f"view {self.name}: give event_ts for events, or valid_from for states")
         if self.event_id and not self.known_ts:
             raise FeatureError(f"view {self.name}: event_id needs known_ts")
@@ -235,7 +257,9 @@ class FeatureView:
 
     @property
     def tables(self) -> tuple[str, ...]:
-        """The tables that its values are made of: the source and what links it."""
+        """The tables that its values are made of: the source and what links it, or those of the views it is over."""
+        if self.over:
+            return tuple(dict.fromkeys(name for view in self.over for name in view.tables))
         return (self.source, *(link.table for link in self.links))
 
     @property
@@ -251,25 +275,51 @@ class FeatureView:
         parts["prepare"] = None if self.prepare is None else _source_of(self.prepare, self.name)
         if self.links:
             parts["links"] = [asdict(link) for link in self.links]
+        if self.over:
+            parts["over"] = [view.definition_hash for view in self.over]
         parts["features"] = [[f.name, f.kind, f.measure, f.agg, f.days] for f in self._compiled.values()]
         if typed := {f.name: f.type for f in self._compiled.values() if f.type}:
             parts["types"] = typed
         return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()[:16]
 
     def needed(self, names: Sequence[str]) -> list[Feature]:
-        """The named features and all that they are derived from, inputs first."""
+        """The named features and all that they are derived from, inputs first, also those of the views it is over."""
         order: dict[str, Feature] = {}
+        reachable = {**self._offered_below(), **self._compiled}
 
         def visit(name: str) -> None:
-            for source in self._compiled[name].inputs:
+            found = reachable[name]
+            if found.view != self.name:
+                order.update((one.name, one) for one in self.by_name[found.view].needed([name]))
+                return
+            for source in found.inputs:
                 visit(source)
-            order[name] = self._compiled[name]
+            order[name] = found
 
         for name in names:
             if name not in self._compiled:
                 raise FeatureError(f"features: view {self.name} has no feature {name!r}")
             visit(name)
         return list(order.values())
+
+    @property
+    def by_name(self) -> Mapping[str, FeatureView]:
+        """The view itself and those it is over, by name."""
+        return {view.name: view for view in (*self.over, self)}
+
+    def _offered_below(self) -> dict[str, Feature]:
+        """What the views that it is over offer, by name."""
+        return {feature.name: feature for view in self.over for feature in view.features}
+
+    def _check_over(self) -> None:
+        own = (self.source, self.event_ts, self.valid_from, self.known_ts, self.event_id, self.prepare, self.links)
+        if any(own) or not all(isinstance(item, Derived) for item in self.items):
+            raise FeatureError(f"view {self.name}: a view over others has derived features alone, no source and clocks")
+        for view in self.over:
+            if view.entity != self.entity or view.over:
+                raise FeatureError(f"view {self.name}: {view.name} is of another entity, or over others itself")
+            if more := sorted(set(self.purposes) - set(view.purposes)):
+                raise FeatureError(f"view {self.name}: purposes: {view.name} is not for {', '.join(more)}")
 
     def _compile(self, item: Windowed | StateValue | Derived) -> list[Feature]:
         if isinstance(item, Derived):
@@ -325,15 +375,23 @@ class FeatureView:
     def _compile_derived(self, item: Derived) -> Feature:
         name = "_".join(part for part in (self.name, item.name, item.unit) if part)
         words = dict.fromkeys(WORD.findall(item.sql))
-        inputs = tuple(word for word in words if word in self._compiled)
+        below = self._offered_below()
+        known = {**below, **self._compiled}
+        inputs = tuple(word for word in words if word in known)
         if not inputs:
             raise FeatureError(f"view {self.name}: derived {name} uses no feature that stands before it")
-        personal = max((self._compiled[source].personal for source in inputs), key=_RANK.__getitem__)
+        personal = max((known[source].personal for source in inputs), key=_RANK.__getitem__)
+
+        def as_published(word: re.Match[str]) -> str:
+            """What comes from other views has one type, whether it is read from slices or computed at once."""
+            found = below.get(word[0])
+            return f"CAST({word[0]} AS {found.published_type})" if found else word[0]
+
         return Feature(
             name=name,
             view=self.name,
             kind="derived",
-            measure=item.sql,
+            measure=WORD.sub(as_published, item.sql),
             agg=None,
             days=None,
             unit=item.unit,

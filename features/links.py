@@ -14,6 +14,7 @@ from strata.features.inputs import FeatureError, check_column, instant, quoted
 class Link:
     """A table that says whose a row is: ``on`` pairs a column of the rows with one of it, ``brings`` is taken along.
 
+    What is brought keeps its name, or is given as (name, name among the rows).
     Only rows of it that hold ``where`` count. What it says holds from when it was first known and for good: a row
     belongs to everybody whom its account ever belonged to, and is usable once both are known. Of many owners only the
     first ``at_most`` count, so that a phone that thousands give as theirs doesn't multiply its calls; who was known
@@ -22,10 +23,15 @@ class Link:
 
     table: str
     on: tuple[tuple[str, str], ...]
-    brings: tuple[str, ...]
+    brings: tuple[str | tuple[str, str], ...]
     where: str | None = None
     known_ts: str = "known_ts"
     at_most: int | None = None
+
+    @property
+    def renamed(self) -> dict[str, str]:
+        """What is brought: the name that it gets, and its name in the table."""
+        return {one if isinstance(one, str) else one[1]: one if isinstance(one, str) else one[0] for one in self.brings}
 
 
 def follow(rows: DataFrame, link: Link, table: DataFrame, known_ts: str) -> DataFrame:
@@ -38,7 +44,7 @@ def follow(rows: DataFrame, link: Link, table: DataFrame, known_ts: str) -> Data
     for ours, theirs in link.on:
         check_column("link", rows, "the view's table", ours)
         check_column("link", table, link.table, theirs)
-    if taken := [name for name in link.brings if name in rows.columns]:
+    if taken := [name for name in link.renamed if name in rows.columns]:
         raise FeatureError(f"link: the view's table has {', '.join(taken)} already; {link.table} brings it")
     owners = _owners(link, table)
     same = [rows[ours] == owners[f"_on{place}"] for place, (ours, _) in enumerate(link.on)]
@@ -53,11 +59,11 @@ def _owners(link: Link, table: DataFrame) -> DataFrame:
     said = (table if link.where is None else table.where(link.where)).where(quoted(link.known_ts).isNotNull())
     keys = [f"_on{place}" for place in range(len(link.on))]
     pairs = [quoted(theirs).alias(key) for key, (_, theirs) in zip(keys, link.on, strict=True)]
-    brought = [quoted(name) for name in link.brings]
+    brought = [quoted(theirs).alias(name) for name, theirs in link.renamed.items()]
     owners = said.groupBy(*pairs, *brought).agg(F.min(instant(link.known_ts)).alias("_linked"))
     if link.at_most is None:
         return owners
-    place = F.row_number().over(Window.partitionBy(*keys).orderBy("_linked", *brought))
+    place = F.row_number().over(Window.partitionBy(*keys).orderBy("_linked", *map(quoted, link.renamed)))
     return owners.withColumn("_place", place).where(F.col("_place") <= link.at_most).drop("_place")
 
 

@@ -47,8 +47,16 @@ def check_use(
 
 
 def columns_of(feature: Feature, view: FeatureView) -> set[str]:
-    """The words of the SQL that a feature and what it is derived from are made of: its columns are among them."""
-    return {word for part in view.needed([feature.name]) for word in WORD.findall(part.measure)}
+    """The words of the SQL that a feature and what it is derived from are made of: its columns are among them.
+
+    A column that a link brings under another name stands there by both.
+    """
+    found: set[str] = set()
+    for part in view.needed([feature.name]):
+        words = set(WORD.findall(part.measure))
+        links = view.by_name[part.view].links
+        found |= words | {link.renamed[word] for link in links for word in words & set(link.renamed)}
+    return found
 
 
 def check_consent(asked: DataFrame, purpose: str) -> None:

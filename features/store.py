@@ -92,7 +92,7 @@ class FeatureStore:
             view = self._views[feature.view]
             purposes = sorted(feature.purposes)
             rows.append(
-                (feature.name, view.name, view.version, view.entity.name, view.source, feature.unit)
+                (feature.name, view.name, view.version, view.entity.name, ", ".join(view.tables), feature.unit)
                 + (feature.description, view.owner, str(feature.personal), purposes, view.definition_hash)
             )
         schema = "feature string, view string, version int, entity string, source string, unit string, "

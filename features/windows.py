@@ -60,6 +60,7 @@ def windowed_aggregates(
     - ``count`` counts non-null values, ``distinct`` is exact; both, and ``sum``, are 0 when nothing is there.
     - ``mean``, ``max``, ``min``, ``std`` (of the sample; null below two values) and ``last`` (latest
       non-null; ties by ``known_ts``, then the largest value) are null when nothing is there.
+    - ``bits`` is the bitwise or of whole numbers, null when nothing is there: a set of up to 63 small numbers.
     - Decimals stay decimal: sum has 10 digits more, mean 4 decimals more (``std`` is double).
     - With ``event_id`` (one or more columns naming an event across all keys), of several versions the
       latest known by ``at`` counts, also when it moved the event to another time or key; ties in

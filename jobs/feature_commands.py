@@ -33,7 +33,7 @@ def _drift(arguments: argparse.ArgumentParser) -> None:
     arguments.add_argument(
         "--reference", type=day, required=True, metavar="DAY", help="the day to compare --as-of with"
     )
-    arguments.add_argument("--entity", default="account", help="whose features (default account)")
+    arguments.add_argument("--entity", help="whose features (default: that of the bank's first view)")
     arguments.add_argument("--gate", type=float, metavar="PSI", help="exit 4 when a feature's PSI is above it")
 
 
@@ -98,7 +98,7 @@ JOBS = (
         "features build",
         "publish slices: build missing days, mend changed ones",
         _build,
-        reads=tuple(dict.fromkeys(name for view in all_views() for name in (view.entity.source, view.source))),
+        reads=tuple(dict.fromkeys(name for view in all_views() for name in (view.entity.source, *view.tables))),
         writes=(*VIEWS, "feature_slice", "feature_statistics"),
         options=_days,
     ),

@@ -7,16 +7,18 @@ from strata.features.views.applications import applications
 from strata.features.views.balance import balance
 from strata.features.views.bureau import bureau
 from strata.features.views.business import business
-from strata.features.views.calls import calls
-from strata.features.views.collection import collection
+from strata.features.views.calls import calls, contact_calls
+from strata.features.views.collection import collection, promises
 from strata.features.views.common import ACCOUNT, CUSTOMER
 from strata.features.views.consumption import consumption
-from strata.features.views.contacts import contacts
+from strata.features.views.contacts import contact_arrears, contacts
 from strata.features.views.contributions import fund, social
 from strata.features.views.device import device, device_history
 from strata.features.views.earnings import earnings
+from strata.features.views.employment import employment
 from strata.features.views.entry import entry
 from strata.features.views.flows import flows
+from strata.features.views.home import home
 from strata.features.views.household import household
 from strata.features.views.identity import identity
 from strata.features.views.income import income
@@ -25,6 +27,8 @@ from strata.features.views.listings import person_listing, phone_listing
 from strata.features.views.location import location
 from strata.features.views.marketing import marketing
 from strata.features.views.permissions import permissions
+from strata.features.views.presence import presence
+from strata.features.views.ratios import burden, consistency, life_events, reliability
 from strata.features.views.repayments import arrears, loans, repayments
 from strata.features.views.sales import sales
 from strata.features.views.scenes import scenes
@@ -65,10 +69,11 @@ def berka_views() -> tuple[FeatureView, ...]:
 def customer_views() -> tuple[FeatureView, ...]:
     """Every view of customers: over tables that name the customer, or an account, loan, firm or phone of theirs."""
     return (
-        standing, stability, social, fund, schooling, identity, bureau, person_listing, phone_listing, earnings,
-        consumption, flows, applications, loans, repayments, arrears, collection, business, sales, wealth, device,
-        device_history, app, entry, sdk, location, addresses, contacts, calls, interests, scenes, marketing,
-        permissions,
+        standing, stability, employment, social, fund, schooling, identity, bureau, person_listing, phone_listing,
+        earnings, consumption, flows, home, applications, loans, repayments, arrears, collection, promises, business,
+        sales, wealth, device, device_history, app, entry, sdk, location, presence, addresses, contacts,
+        contact_arrears, calls, contact_calls, interests, scenes, marketing, permissions, burden, consistency,
+        reliability, life_events,
     )  # fmt: skip
 
 

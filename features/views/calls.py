@@ -1,4 +1,4 @@
-"""Calls (通话记录): whom somebody calls, for how long, and by night."""
+"""Calls (通话记录): whom somebody calls, for how long, by night, and whether those are the contacts declared."""
 
 from __future__ import annotations
 
@@ -28,4 +28,23 @@ calls = customer_events(
          "30 days against the monthly mean of 90"),
     purposes=RISK_ALONE,
     links=(OWNER_OF_PHONE,),
+)  # fmt: skip
+
+# Rows of the owner's book alone: who is called and stands in it.
+IN_BOOK = Link(
+    "contact_book", (("customer_id", "owner_id"), ("callee_hash", "contact_phone_hash")), ("relation_label",)
+)
+
+contact_calls = customer_events(
+    "contact_calls",
+    "call_record",
+    ("call_id", "customer_id", "relation_label"),
+    "Calls to people who stand in the caller's own contact book.",
+    windowed("callee_hash", label="called", aggs=("distinct",), days=(90, 365)),
+    windowed("callee_hash", label="called", by=("relation_label", ("family", "colleague", "friend", "service")),
+             aggs=("distinct",), days=(365,)),
+    windowed("call_id", label="made", aggs=("count",), days=(90,)),
+    windowed("seconds", label="talked", aggs=("sum",), days=(90,), unit="s"),
+    purposes=RISK_ALONE,
+    links=(OWNER_OF_PHONE, IN_BOOK),
 )  # fmt: skip

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from strata.features.definitions import windowed
+from strata.features.links import Link
 from strata.features.views.common import BORROWER, customer_events, share, since
 
 OUTCOMES = ("promise", "contact", "no_contact", "refusal")
@@ -26,4 +27,22 @@ collection = customer_events(
           "actions that ended in a promise"),
     purposes=("monitoring", "collection"),
     links=BORROWER,
+)  # fmt: skip
+
+# A payment may keep any promise of its loan that was given before it; two weeks are how long one is waited for.
+PROMISE_OF_LOAN = Link(
+    "collection_action", (("loan_id", "loan_id"),), ("action_id", ("event_ts", "promised_ts")), "outcome = 'promise'"
+)
+KEPT = "event_ts >= promised_ts AND event_ts < promised_ts + INTERVAL 14 DAYS"
+
+promises = customer_events(
+    "promises",
+    "repayment",
+    ("repayment_id", "action_id", "customer_id"),
+    "Promises to pay that a payment followed within two weeks.",
+    windowed("action_id", label="kept", where=KEPT, aggs=("distinct",), days=(90, 365)),
+    *since("promises", "since_kept", 730, "days since a promise was last kept; null when none in two years",
+           label="keeping", where=KEPT),
+    purposes=("monitoring", "collection"),
+    links=(PROMISE_OF_LOAN, *BORROWER),
 )  # fmt: skip

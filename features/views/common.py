@@ -3,19 +3,24 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from typing import Any
 
 from pyspark.sql import DataFrame
+from pyspark.sql import functions as F
 
 from strata.conf.contracts import Personal
+from strata.conf.simulation import load_calendar
 from strata.features.definitions import Derived, Entity, FeatureView, StateValue, Windowed, derived, windowed
 from strata.features.links import Link
 
 ACCOUNT = Entity("account", ("account_id",), "account_book", "since", until="until")
 CUSTOMER = Entity("customer", ("customer_id",), "customer", "event_ts", "known_ts")
-PURPOSES = ("credit_risk", "monitoring", "collection", "marketing")
+PURPOSES = ("credit_risk", "monitoring", "collection", "fraud", "marketing")
 # Whose an account is, and which account a loan was granted on.
 OWNER_OF_ACCOUNT = Link("account_holder", (("account_id", "account_id"),), ("customer_id",), "role = 'owner'")
+# The same, where the owner is not whom the row is to describe.
+ACCOUNT_OF_MEMBER = replace(OWNER_OF_ACCOUNT, brings=(("customer_id", "member_id"),))
 ACCOUNT_OF_LOAN = Link("loan", (("loan_id", "loan_id"),), ("account_id",))
 BORROWER = (ACCOUNT_OF_LOAN, OWNER_OF_ACCOUNT)
 # What people do outside of banking is looked at to protect them and the bank, not to sell.
@@ -68,10 +73,24 @@ def _view(
     **more: Any,
 ) -> FeatureView:
     """What is the same for every view of a person or an account."""
+    known = None if more.get("over") else "known_ts"
     return FeatureView(
         name=name, version=1, entity=entity, source=source, items=items, description=description, owner=OWNER,
-        purposes=purposes, known_ts="known_ts", personal=Personal.QUASI, **more,
+        purposes=purposes, known_ts=known, personal=Personal.QUASI, **more,
     )  # fmt: skip
+
+
+def customer_ratios(
+    name: str, over: tuple[FeatureView, ...], description: str, *items: Derived, purposes: tuple[str, ...]
+) -> FeatureView:
+    """A view of what other views' features say of each other."""
+    return _view(CUSTOMER, name, "", description, items, purposes=purposes, over=over)
+
+
+def with_holidays(postings: DataFrame) -> DataFrame:
+    """Postings with ``is_holiday``, by the notices of the State Council, which come out before the year begins."""
+    days = F.array(*(F.lit(day) for day in sorted(load_calendar().holidays)))
+    return postings.withColumn("is_holiday", F.array_contains(days, F.to_date("event_ts")))
 
 
 def since(
@@ -81,6 +100,25 @@ def since(
     last = windowed("event_ts", label=label, where=where, aggs=("last",), days=(days,), intermediate=True)
     passed = f"datediff(:at, {view}_{label}_last_{days}d)"
     return last, derived(name, passed, unit="days", description=description)
+
+
+def streak(
+    view: str, name: str, length: int, description: str, *, label: str, where: str | None = None,
+    moment: str = "event_ts", late: int = 0,
+) -> tuple[Windowed, Derived]:  # fmt: skip
+    """Months in a row, up to ``length`` before that of the spine's time, with an event of ``where`` in each.
+
+    ``moment`` says to which month a row counts; the last ``late`` months, of which a source that comes late knows
+    nothing yet, are passed over. Months are bits of one whole number, so a window of any length takes one value.
+    """
+    seen = windowed(
+        f"shiftleft(1L, CAST(pmod(12 * year({moment}) + month({moment}), 60) AS int))", label=f"{label}_months",
+        where=where, aggs=("bits",), days=(31 * (length + late + 1),), intermediate=True,
+    )  # fmt: skip
+    bits = f"coalesce({view}_{label}_months_bits_{31 * (length + late + 1)}d, 0)"
+    there = f"{bits} & shiftleft(1L, CAST(pmod(12 * year(:at) + month(:at) - {late} - k, 60) AS int)) <> 0"
+    counted = f"aggregate(sequence(1, {length}), 0, (n, k) -> IF(n = k - 1 AND {there}, k, n))"
+    return seen, derived(name, counted, unit="months", type="int", description=description)
 
 
 def share(name: str, part: str, whole: str, description: str) -> Derived:

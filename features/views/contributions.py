@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from strata.features.definitions import Derived, FeatureView, Windowed, derived, windowed
-from strata.features.views.common import customer_events, pace, share, since
+from strata.features.views.common import customer_events, pace, share, since, streak
 
 
 def _items(name: str) -> tuple[Windowed | Derived, ...]:
@@ -19,6 +19,9 @@ def _items(name: str) -> tuple[Windowed | Derived, ...]:
         windowed("employer_id", label="employers", aggs=("distinct",), days=(365,), description="who paid"),
         *since(name, "since_paid", 365,
                "days since the first of the last month paid for; null when none in a year", where=paid),
+        *streak(name, "paid_in_a_row", 12,
+                "months in a row paid on time, up to 12; the last two are not asked for, as files come late",
+                label="paid", where=paid, moment="month", late=2),
         derived("base_variation_365d", f"{name}_base_std_365d_amt / nullif({name}_base_mean_365d_amt, 0)",
                 unit="ratio", description="deviation of the declared wage as a share of its mean"),
         pace("base_growth", f"{name}_base_last_184d_amt", f"{name}_base_mean_365d_amt", 1,

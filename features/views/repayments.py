@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from strata.features.definitions import windowed
-from strata.features.views.common import BORROWER, OWNER_OF_ACCOUNT, RISK_ALONE, customer_events, share, since
+from strata.features.views.common import BORROWER, OWNER_OF_ACCOUNT, RISK_ALONE, customer_events, share, since, streak
 
 repayments = customer_events(
     "repayments",
@@ -15,6 +15,8 @@ repayments = customer_events(
     windowed("repayment_id", label="autopaid", where="is_autopay", aggs=("count",), days=(90, 365)),
     windowed("loan_id", label="loans", aggs=("distinct",), days=(90, 365)),
     *since("repayments", "since_paid", 365, "days since the last repayment; null when none in a year"),
+    *streak("repayments", "paid_in_a_row", 24, "months in a row, before this one, with a repayment, up to 24",
+            label="paid"),
     share("autopay_share_365d", "repayments_autopaid_count_365d_cnt", "repayments_paid_count_365d_cnt",
           "payments drawn by the bank itself"),
     purposes=RISK_ALONE,
@@ -35,6 +37,8 @@ arrears = customer_events(
     windowed("overdue_amount", label="overdue", aggs=("last", "max"), days=(92,), unit="amt"),
     windowed("balance", label="owed", aggs=("last", "max"), days=(92,), unit="amt"),
     windowed("loan_id", label="written_off", where="is_written_off", aggs=("distinct",), days=(730,)),
+    *streak("arrears", "late_in_a_row", 12, "month ends in a row in arrears, before this month, up to 12",
+            label="late", where="days_past_due > 0"),
     *since("arrears", "since_late", 730,
            "days since the last month end in arrears; null when none in two years",
            label="late", where="days_past_due > 0"),

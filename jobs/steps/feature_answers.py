@@ -100,8 +100,9 @@ def planned(store: FeatureStore, start: date, end: date, patterns: Sequence[str]
 def drift(context: Context, store: FeatureStore) -> None:
     """Print one line a feature, the most shifted first; ``GateError`` when one is above the gate."""
     options = context.options
+    entity = options.entity or store.views[0].entity.name
     with refusals(), context.progress.step(f"drift since {options.reference}"):
-        rows = store.drift(options.entity, options.reference, context.as_of, options.features).collect()
+        rows = store.drift(entity, options.reference, context.as_of, options.features).collect()
     width = max(len(row["feature"]) for row in rows)
     print(f"{'feature':<{width}}  {'PSI':>7}  {'null then':>9} {'now':>7}  {'mean then':>12} {'now':>12}")
     for row in rows:

@@ -6,7 +6,7 @@ import argparse
 from dataclasses import replace
 from functools import partial
 
-from tests.bench import features, growth, simulation, speed, truth
+from tests.bench import breadth, features, growth, power, simulation, speed, truth
 
 PARTS = {
     "book": growth.run,
@@ -14,11 +14,14 @@ PARTS = {
     "scorecard_speed": speed.run,
     "features_speed": features.run,
     "simulation": simulation.run,
+    "feature_power": power.run,
+    "customer_features": breadth.run,
 }
 SMALL = {
     "scorecard_speed": partial(speed.run, speed.SMALL),
     "features_speed": partial(features.run, features.SMALL),
     "simulation": partial(simulation.run, simulation.SMALL),
+    "customer_features": partial(breadth.run, breadth.SMALL),
 }
 
 

@@ -67,7 +67,16 @@ parcels = FeatureView(
     items=(windowed("parcel_id", label="sent", aggs=("count", "max"), days=(2, 6), unit="id", type="bigint"),),
     links=(Link("box", (("box", "number"),), ("person_id",), "role = 'holder'", at_most=2),), **SHARED,
 )  # fmt: skip
-VIEWS = (paying, visits, living, parcels)
+# Money divided by a count, a mean of money and a state, each as it is published.
+both = FeatureView(
+    name="both", version=1, entity=WHO, source="", description="Across.", owner="tests", purposes=("credit_risk",),
+    items=(
+        derived("a_visit", "paying_amount_sum_7d_amt / nullif(visits_shop_count_10d_cnt, 0)", unit="ratio"),
+        derived("mean", "paying_amount_mean_7d_amt / nullif(both_a_visit_ratio, 0) + living_district", unit="ratio"),
+    ),
+    over=(paying, visits, living),
+)  # fmt: skip
+VIEWS = (paying, visits, living, parcels, both)
 
 
 class Bank:
@@ -183,7 +192,7 @@ def test_slices_kept_up_are_those_built_from_nothing(zoned, tmp_path):
     # A hole in the days, filled later.
     store.materialize("*", DAYS[0], DAYS[5])
     done = store.materialize("*", DAYS[8], DAYS[12])
-    assert [len(one.built) for one in done] == [5, 5, 5, 5]
+    assert [len(one.built) for one in done] == [5, 5, 5, 5, 5]
     for turn in range(2):
         bank.happens()
         store, lake = _store(zoned, tmp_path / "kept")
@@ -223,6 +232,7 @@ def test_slices_are_mended_only_where_a_change_can_reach(spark, tmp_path):
         "visits": [day for day in DAYS if date(2024, 3, 25) <= day <= date(2024, 4, 1)],
         "living": [],
         "parcels": [],
+        "both": [day for day in DAYS if date(2024, 3, 25) <= day <= date(2024, 4, 1)],
     }
     assert {name: list(one.mended) for name, one in done.items()} == reach
     assert all(not one.built for one in done.values())
@@ -251,7 +261,13 @@ def test_slices_serve_training_sets_and_say_what_is_not_there(spark, tmp_path):
     bank = Bank(7)
     store, lake = _store(spark, tmp_path)
     bank.land(spark, lake)
+    # Over views of which no slice stands yet, and then from their slices.
+    store.materialize("both", DAYS[0], DAYS[1])
+    alone = _rows(lake, both).localCheckpoint()
     store.materialize("*", DAYS[0], DAYS[3])
+    store.materialize("both", DAYS[0], DAYS[1], rebuild=True)
+    again = _rows(lake, both).where(F.col("as_of_date") <= F.lit(DAYS[1]))
+    assert alone.exceptAll(again).count() == again.exceptAll(alone).count() == 0 < alone.count()
     asked = [(n, n % PEOPLE, DAYS[n % 4]) for n in range(60)] + [(60, None, None)]
     days = spark.createDataFrame(asked, "row long, person_id long, at date")
     spine = days.withColumn("at", F.col("at").cast("timestamp"))

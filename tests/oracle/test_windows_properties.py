@@ -32,6 +32,7 @@ AGGS = {
     "ratio": ["sum", "max", "min", "distinct"],
     "tag": ["count", "distinct", "max", "min", "last"],
     "event_ts": ["max"],
+    "branch": ["bits"],
 }
 SQL_AGGS = {
     "sum": "coalesce(sum({0}), 0)",
@@ -42,6 +43,7 @@ SQL_AGGS = {
     "distinct": "count(DISTINCT {0})",
     "last": "first({0} ORDER BY e.event_ts DESC, {known} {0} DESC) FILTER (WHERE {0} IS NOT NULL)",
     "std": "stddev_samp({0})",
+    "bits": "bit_or({0})",
 }
 
 

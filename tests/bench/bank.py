@@ -1,0 +1,61 @@
+"""Simulated banks of 24 months, landed and ingested once: what the parts on customers' features read."""
+
+from __future__ import annotations
+
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+from strata.conf.settings import Settings, load_settings
+from strata.jobs import ingest, simulate_bank
+from strata.jobs.runtime.run import execute, open_session, parser
+from tests.bench.kept import HERE, SCRATCH, stamp_of
+
+MONTHS = 24
+
+
+def settings_of(customers: int, folder: Path | None = None) -> Settings:
+    """Where a bank of that size lies, and how its jobs run."""
+    folder = folder or SCRATCH / "banks" / str(customers)
+    return load_settings(
+        "simulated",
+        lake=str(folder / "lake"),
+        landing=str(folder / "landing"),
+        token_key_file=str(folder / "token.key"),
+        tracking_uri=f"sqlite:///{folder}/mlflow.db",
+        reports=str(folder / "reports"),
+        simulation={"customers": customers, "months": MONTHS},
+        spark={"memory": "12g", "cores": 2, "shuffle_partitions": 8 if customers < 50_000 else 32},
+    )
+
+
+def prepared(customers: int) -> Path:
+    """The folder of an ingested bank; made in a process of its own when the code that makes it has changed."""
+    folder = SCRATCH / "banks" / str(customers)
+    mark = folder / "stamp"
+    if not mark.exists() or mark.read_text() != _stamp():
+        shutil.rmtree(folder, ignore_errors=True)
+        folder.mkdir(parents=True)
+        subprocess.run([sys.executable, "-m", "tests.bench.bank", str(customers)], check=True)
+        mark.write_text(_stamp())
+    return folder
+
+
+def _stamp() -> str:
+    root = HERE.parents[1]
+    code = [*(root / "jobs" / "simulate").glob("*.py"), *(root / "jobs" / "sources").glob("*.py")]
+    return stamp_of(*sorted(code), *sorted((root / "conf" / "tables").glob("*.py")), root / "conf" / "simulation.yml")
+
+
+def make(customers: int) -> None:
+    """Land and ingest."""
+    settings = settings_of(customers)
+    spark = open_session(settings)
+    for job in (simulate_bank.JOB, ingest.JOB):
+        if code := execute(job, settings, parser(job).parse_args([]), spark):
+            raise RuntimeError(f"{job.name} ended with exit code {code}")
+
+
+if __name__ == "__main__":
+    make(int(sys.argv[1]))

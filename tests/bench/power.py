@@ -1,0 +1,215 @@
+"""Part feature_power: what customers' features tell of default, response and fraud, on the simulated bank's truth.
+
+Features are exact as of each question. What the part keeps: ``feature_power/<view>.parquet`` in the scratch folder (the
+features of every question), ``results/feature_power.json`` (all figures) and ``results/feature_power.md``.
+"""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pandas as pd
+from pyspark.sql import DataFrame, SparkSession
+from pyspark.sql import functions as F
+
+from strata.features import FeatureStore, point_in_time_join, proxy_report
+from strata.features.definitions import FeatureView
+from strata.features.views import customer_views
+from strata.jobs.runtime.run import open_session
+from strata.jobs.runtime.slices import FeatureTables
+from strata.jobs.runtime.tables import Lake
+from strata.models import Binning, fit_binning
+from strata.models.screening import suspects
+from tests.bench.bank import prepared, settings_of
+from tests.bench.kept import HERE, RESULTS, SCRATCH, Measurement, kept, read, stamp_of, write
+from tests.bench.power_figures import drivers, redundancy, subjects, unsteady
+from tests.bench.power_table import power_table
+
+CUSTOMERS = 10_000
+# Month ends at which people are asked about: a year of history before the first.
+MONTH_ENDS = tuple(f"{2026 + month // 12}-{month % 12 + 1:02d}-01" for month in range(1, 13))
+TOUCHES = 20_000
+# What each outcome's models may be made of.
+PURPOSE = {"default": "credit_risk", "response": "marketing", "fraud": "fraud"}
+
+
+def run() -> None:
+    """Measure what is missing, then print and keep the table."""
+    root = HERE.parents[1]
+    code = [*(root / "features").rglob("*.py"), *sorted(HERE.glob("power*.py"))]
+    found = kept(RESULTS / "feature_power.json", stamp_of(*sorted(code)), _apart)
+    text = power_table(found)
+    (RESULTS / "feature_power.md").write_text(text)
+    print(text)
+
+
+def _apart() -> Measurement:
+    answer = SCRATCH / "jobs" / "feature_power.json"
+    prepared(CUSTOMERS)
+    subprocess.run([sys.executable, "-m", "tests.bench.power", str(CUSTOMERS), str(answer)], check=True)
+    return read(answer)
+
+
+def questions(lake: Lake, truth: dict[str, DataFrame]) -> DataFrame:
+    """A row a question: ``row``, ``kind``, ``customer_id``, ``at``, ``outcome`` (null where none is asked for)."""
+    parts = [_applications(lake, truth), _touches(lake), _everybody(lake, truth)]
+    rows = parts[0].unionByName(parts[1]).unionByName(parts[2])
+    return rows.withColumn("row", F.xxhash64("kind", "customer_id", "at", "place")).drop("place")
+
+
+def _applications(lake: Lake, truth: dict[str, DataFrame]) -> DataFrame:
+    """Every application as it came in, granted or not: would it have gone 90 days past due in a year?"""
+    first = lake.read("loan_application").groupBy("application_id", "customer_id").agg(F.min("event_ts").alias("at"))
+    true = truth["truth_credit"].select(
+        "application_id", "true_pd", F.col("would_default").cast("int").alias("outcome")
+    )
+    asked = first.join(true, on="application_id", how="inner").where("at >= '2025-07-01'")
+    return asked.selectExpr(
+        "'default' AS kind", "customer_id", "at", "outcome", "true_pd AS truth", "application_id AS place"
+    )
+
+
+def _touches(lake: Lake) -> DataFrame:
+    """A sample of people approached: did they take the product up, as was known at the end?"""
+    treated = lake.read("marketing_contact").where("treatment = 'treated' AND event_ts >= '2025-07-01'")
+    last = treated.groupBy("contact_id", "customer_id").agg(
+        F.min("event_ts").alias("at"), F.max_by("response", "known_ts").alias("response")
+    )
+    some = last.where("response IS NOT NULL").orderBy(F.xxhash64("contact_id")).limit(TOUCHES)
+    taken = (F.col("response") == "take_up").cast("int")
+    return some.select(
+        F.lit("response").alias("kind"), "customer_id", "at", taken.alias("outcome"),
+        F.lit(None).cast("double").alias("truth"), F.col("contact_id").alias("place"),
+    )  # fmt: skip
+
+
+def _everybody(lake: Lake, truth: dict[str, DataFrame]) -> DataFrame:
+    """Each customer once, at one of the month ends, drawn by a hash: is it a member of a ring?"""
+    people = lake.read("customer").groupBy("customer_id").agg(F.min("known_ts").alias("since"))
+    rings = truth["truth_group"].where("kind LIKE 'ring_%'").select("customer_id", F.lit(1).alias("ring")).distinct()
+    months = F.array(*(F.lit(day).cast("timestamp") for day in MONTH_ENDS))
+    drawn = F.pmod(F.xxhash64("customer_id", F.lit(7)), F.lit(len(MONTH_ENDS))).cast("int")
+    rows = people.withColumn("at", F.element_at(months, drawn + 1)).where("since <= at")
+    rows = rows.join(F.broadcast(rings), "customer_id", "left")
+    return rows.select(
+        F.lit("fraud").alias("kind"), "customer_id", "at", F.coalesce("ring", F.lit(0)).alias("outcome"),
+        F.lit(None).cast("double").alias("truth"), F.lit(0).cast("bigint").alias("place"),
+    )  # fmt: skip
+
+
+def features_of(store: FeatureStore, view: FeatureView, asked: DataFrame, folder: Path) -> pd.DataFrame:
+    """A view's features of every question, computed once and kept."""
+    path = folder / f"{view.name}_{view.definition_hash}.parquet"
+    if not path.exists():
+        print(f"bench: {view.name}", flush=True)
+        names = [feature.name for feature in view.features]
+        rows = store.training_set(asked.select("row", "customer_id", "at"), names, purpose=view.purposes[0])
+        doubles = rows.select("row", *(F.col(name).cast("double").alias(name) for name in names))
+        doubles.write.mode("overwrite").parquet(str(path))
+    return pd.read_parquet(path).set_index("row")
+
+
+def measure(customers: int) -> Measurement:
+    """All figures."""
+    settings = settings_of(customers)
+    spark = open_session(settings)
+    lake = Lake(spark, settings.lake)
+    home = Path(settings.lake).parent
+    folder = SCRATCH / "feature_power" / str(customers)
+    folder.mkdir(parents=True, exist_ok=True)
+    truth = {
+        path.name: spark.read.format("delta").load(str(path)) for path in (home / "truth").iterdir() if path.is_dir()
+    }
+    spine = folder / "questions.parquet"
+    if not spine.exists():
+        questions(lake, truth).write.parquet(str(spine))
+    asked = spark.read.parquet(str(spine))
+    views = customer_views()
+    store = FeatureStore(spark, FeatureTables(lake), views=views)
+    table = pd.concat([features_of(store, view, asked, folder) for view in views], axis=1)
+    rows = asked.toPandas().set_index("row").loc[table.index]
+    chosen = {kind: (rows[rows["kind"] == kind], table[rows["kind"] == kind]) for kind in PURPOSE}
+    people = truth["truth_person"].toPandas().set_index("customer_id")
+    whole, values = chosen["fraud"]
+    return {
+        "customers": customers,
+        "features": table.shape[1],
+        "outcomes": {kind: outcome(spark, views, *chosen[kind], PURPOSE[kind]) for kind in PURPOSE},
+        "drivers": drivers(values, people.loc[whole["customer_id"]]),
+        "redundant": redundancy(views, values),
+        "unsteady": unsteady(views, values, whole["at"].dt.date),
+        "leaks": leaks(spark, lake, chosen["default"][0], chosen["response"][0]),
+        "proxies": proxies(spark, lake, whole, values),
+    }
+
+
+def outcome(
+    spark: SparkSession, views: tuple[FeatureView, ...], rows: pd.DataFrame, table: pd.DataFrame, purpose: str
+) -> Measurement:
+    """The power of each subject, and of all together, for one outcome."""
+    allowed = [feature.name for view in views for feature in view.features if purpose in feature.purposes]
+    late = (rows["at"] >= rows["at"].quantile(0.65, interpolation="higher")).to_numpy()
+    data = spark.createDataFrame(table[allowed].assign(outcome=rows["outcome"].astype(int), late=late)).persist()
+    binning = fit_binning(data.where("NOT late"), target="outcome", features=allowed)
+    return subjects(views, binning, coded(data, binning), rows, late)
+
+
+def coded(data: DataFrame, binning: Binning) -> pd.DataFrame:
+    """The WOE of every feature, in the rows' order: some columns at a time, as no compiler likes hundreds of them."""
+    names, parts = list(binning.features), []
+    for some in (names[place : place + 60] for place in range(0, len(names), 60)):
+        part = Binning({name: binning.features[name] for name in some}).transform(data.select(*some))
+        parts.append(part.select(*(F.col(f"{name}_woe").alias(name) for name in some)).toPandas())
+    return pd.concat(parts, axis=1)
+
+
+def leaks(spark: SparkSession, lake: Lake, asked: pd.DataFrame, touched: pd.DataFrame) -> list[Measurement]:
+    """What joins without clocks would bring in, against the same column as known then: what screening says of each."""
+    owners = lake.read("account_holder").where("role = 'owner'").select("account_id", "customer_id").distinct()
+    states = lake.read("account").join(owners, "account_id", "inner")
+    states = states.select(
+        "customer_id", "event_ts", "known_ts", (F.col("status") == "frozen").cast("int").alias("frozen")
+    )
+    spine = spark.createDataFrame(asked[["customer_id", "at", "outcome"]].reset_index(drop=True))
+    ever = states.groupBy("customer_id").agg(F.max("frozen").alias("account_is_frozen"))
+    then = point_in_time_join(
+        spine, {"account": states}, key="customer_id", at="at", valid_from="event_ts", known_ts="known_ts"
+    ).select("outcome", F.coalesce("account__frozen", F.lit(0)).alias("account_is_frozen"))
+    answered = spark.createDataFrame(touched[["outcome"]].assign(marketing_contact_response=touched["outcome"]))
+    return [
+        _screened(
+            "account.status, frozen, as the table stands at the end",
+            spine.join(ever, "customer_id", "left"),
+            "account_is_frozen",
+        ),
+        _screened("account.status, frozen, as known at the application", then, "account_is_frozen"),
+        _screened("marketing_contact.response, of the version that came later", answered, "marketing_contact_response"),
+    ]
+
+
+def _screened(what: str, rows: DataFrame, name: str) -> Measurement:
+    """A column's power alone, and the sentence with which screening names it."""
+    rows = rows.select(F.col("outcome").cast("int").alias("outcome"), F.col(name).cast("double").alias(name)).persist()
+    bads = rows.agg(F.sum("outcome")).first()[0]
+    binning = fit_binning(rows, target="outcome", features=[name], min_share=0.001)
+    said = suspects(binning, rows.count() - bads, bads)
+    return {"what": what, "iv": binning.iv[name], "named": said[0].sentence if said else ""}
+
+
+def proxies(spark: SparkSession, lake: Lake, rows: pd.DataFrame, table: pd.DataFrame) -> list[Measurement]:
+    """Features that stand in for gender, the strongest first."""
+    genders = (
+        lake.read("customer").groupBy("customer_id").agg(F.max_by("gender", "known_ts").alias("gender")).toPandas()
+    )
+    told = rows[["customer_id"]].merge(genders, on="customer_id", how="left")["gender"].to_numpy()
+    found = proxy_report(spark.createDataFrame(table.assign(gender=told)), list(table.columns), ["gender"]).toPandas()
+    return [
+        {"feature": row.feature, "v": row.cramers_v, "noise": row.noise, "is_proxy": bool(row.is_proxy)}
+        for row in found.sort_values("cramers_v", ascending=False).head(12).itertuples()
+    ]
+
+
+if __name__ == "__main__":
+    write(Path(sys.argv[2]), measure(int(sys.argv[1])))
