@@ -22,7 +22,7 @@ earnings = customer_events(
     windowed("counterparty_hash", label="payers", where=SALARY, aggs=("distinct",), days=(92, 365)),
     windowed("day(event_ts)", label="payday", where=SALARY, aggs=("mean", "std"), days=(184,), unit="day"),
     *since("earnings", "since_earned", 365, "days since the last income; null when none in a year", where=EARNED),
-    *streak("earnings", "earned_in_a_row", 24, "months in a row, before this one, with income, up to 24",
+    *streak("earnings", "earned_in_a_row", 12, "months in a row, before this one, with income, up to 12",
             label="earned", where=EARNED),
     derived("variation_180d", "earnings_in_std_180d_amt / nullif(earnings_in_mean_180d_amt, 0)", unit="ratio",
             description="deviation of single incomes as a share of their mean; 0 is as regular as can be"),

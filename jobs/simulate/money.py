@@ -25,6 +25,8 @@ TRANSFERS_MONTHLY, CASH_MONTHLY = 0.5, 0.4
 RENT_SHARE, RENTERS = 0.22, 0.28
 # A mule passes on what came in within hours, less a small fee; a cycle returns a sum to where it began.
 MULE_AMOUNT, MULE_FEE, CYCLE_AMOUNT = 12_000.0, 0.02, 30_000.0
+# Of the payments that anybody makes, what members of rings make by this account. Assumed.
+RINGS_SPEND, MADE_UP_SPEND = 0.6, 0.3
 POSTING = (
     "kind",
     "nth",
@@ -193,11 +195,16 @@ def _income(world: World, months: DataFrame) -> DataFrame:
 
 
 def _spending(world: World, months: DataFrame) -> DataFrame:
-    """Payments by purpose: more of the digital and the better off; none by the dormant until they wake."""
+    """Payments by purpose: more of the digital and the better off; none by the dormant until they wake.
+
+    Members of rings live by other accounts too, and identities that are made up buy little, to pass for people.
+    """
     numbers, draws = world.sim.spending, world.draws
     asleep = F.col("dormant") & (F.col("wakes").isNull() | (F.col("month_no") < F.col("wakes")))
-    mean = numbers.payments_monthly * F.exp(0.2 * F.col("digital") + 0.15 * F.col("sociability") - 0.05)
-    rows = months.where(~asleep & F.col("ring_kind").isNull())
+    made_up = F.col("ring_kind") == "synthetic_identity"
+    share = F.when(made_up, MADE_UP_SPEND).when(F.col("ring_kind").isNotNull(), RINGS_SPEND).otherwise(1.0)
+    mean = share * numbers.payments_monthly * F.exp(0.2 * F.col("digital") + 0.15 * F.col("sociability") - 0.05)
+    rows = months.where(~asleep)
     rows = repeated(rows, draws.many(F.least(mean, F.lit(60.0)), "payments", "position", "month_no"))
     who = ("position", "month_no", "nth")
     rows = rows.withColumn("merchant_category", draws.choice(numbers.frequency, "bought", *who))
@@ -465,7 +472,8 @@ def holdings(world: World, people: DataFrame) -> DataFrame:
         kinds,
         "product_type string, kind int, chance double, incomes double, risk_level int, yearly double, spread double",
     )
-    rows = person_months(world, people.where("ring IS NULL")).crossJoin(F.broadcast(table))
+    real = people.where("ring_kind IS NULL OR ring_kind <> 'synthetic_identity'")
+    rows = person_months(world, real).crossJoin(F.broadcast(table))
     holds = draws.uniform("holds", "position", "kind") < F.col("chance") * F.exp(
         0.5 * F.col("ability") + 0.2 * F.col("stability")
     )

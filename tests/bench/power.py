@@ -8,31 +8,38 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from collections.abc import Callable, Mapping
+from datetime import datetime
+from functools import reduce
 from pathlib import Path
+from zoneinfo import ZoneInfo
 
+import numpy as np
 import pandas as pd
 from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
 
-from strata.features import FeatureStore, point_in_time_join, proxy_report
+from strata.features import FeatureStore, TableClock, leakage_check, point_in_time_join, proxy_report
 from strata.features.definitions import FeatureView
 from strata.features.views import customer_views
 from strata.jobs.runtime.run import open_session
 from strata.jobs.runtime.slices import FeatureTables
 from strata.jobs.runtime.tables import Lake
 from strata.models import Binning, fit_binning
-from strata.models.screening import suspects
 from tests.bench.bank import prepared, settings_of
 from tests.bench.kept import HERE, RESULTS, SCRATCH, Measurement, kept, read, stamp_of, write
 from tests.bench.power_figures import drivers, redundancy, subjects, unsteady
 from tests.bench.power_table import power_table
 
 CUSTOMERS = 10_000
+Build = Callable[[DataFrame, Mapping[str, DataFrame]], DataFrame]
+MOMENT = datetime(2026, 7, 1, tzinfo=ZoneInfo("Asia/Shanghai"))
 # Month ends at which people are asked about: a year of history before the first.
 MONTH_ENDS = tuple(f"{2026 + month // 12}-{month % 12 + 1:02d}-01" for month in range(1, 13))
-TOUCHES = 20_000
+# What people of different means want differs by product, so one is asked about.
+PRODUCT = "WMP"
 # What each outcome's models may be made of.
-PURPOSE = {"default": "credit_risk", "response": "marketing", "fraud": "fraud"}
+PURPOSE = {"default": "credit_risk", "standard": "credit_risk", "response": "marketing", "fraud": "fraud"}
 
 
 def run() -> None:
@@ -54,8 +61,10 @@ def _apart() -> Measurement:
 
 def questions(lake: Lake, truth: dict[str, DataFrame]) -> DataFrame:
     """A row a question: ``row``, ``kind``, ``customer_id``, ``at``, ``outcome`` (null where none is asked for)."""
-    parts = [_applications(lake, truth), _touches(lake), _everybody(lake, truth)]
-    rows = parts[0].unionByName(parts[1]).unionByName(parts[2])
+    chances = truth["truth_response"].where(F.col("product_code") == PRODUCT)
+    chances = chances.select("customer_id", "channel", F.col("treated").alias("truth"))
+    touches = _touches(lake).join(chances, ["customer_id", "channel"], "inner").drop("channel")
+    rows = reduce(DataFrame.unionByName, [_applications(lake, truth), touches, _everybody(lake, truth)])
     return rows.withColumn("row", F.xxhash64("kind", "customer_id", "at", "place")).drop("place")
 
 
@@ -72,16 +81,16 @@ def _applications(lake: Lake, truth: dict[str, DataFrame]) -> DataFrame:
 
 
 def _touches(lake: Lake) -> DataFrame:
-    """A sample of people approached: did they take the product up, as was known at the end?"""
-    treated = lake.read("marketing_contact").where("treatment = 'treated' AND event_ts >= '2025-07-01'")
-    last = treated.groupBy("contact_id", "customer_id").agg(
+    """Everybody approached for one product: did they take it up, as was known at the end?"""
+    campaigns = lake.read("campaign").where(F.col("product_code") == PRODUCT).select("campaign_id").distinct()
+    treated = lake.read("marketing_contact").join(campaigns, "campaign_id", "left_semi")
+    treated = treated.where("treatment = 'treated' AND event_ts >= '2025-07-01'")
+    last = treated.groupBy("contact_id", "customer_id", "channel").agg(
         F.min("event_ts").alias("at"), F.max_by("response", "known_ts").alias("response")
     )
-    some = last.where("response IS NOT NULL").orderBy(F.xxhash64("contact_id")).limit(TOUCHES)
-    taken = (F.col("response") == "take_up").cast("int")
-    return some.select(
-        F.lit("response").alias("kind"), "customer_id", "at", taken.alias("outcome"),
-        F.lit(None).cast("double").alias("truth"), F.col("contact_id").alias("place"),
+    return last.where("response IS NOT NULL").select(
+        F.lit("response").alias("kind"), "customer_id", "at",
+        (F.col("response") == "take_up").cast("int").alias("outcome"), "channel", F.col("contact_id").alias("place"),
     )  # fmt: skip
 
 
@@ -130,9 +139,10 @@ def measure(customers: int) -> Measurement:
     store = FeatureStore(spark, FeatureTables(lake), views=views)
     table = pd.concat([features_of(store, view, asked, folder) for view in views], axis=1)
     rows = asked.toPandas().set_index("row").loc[table.index]
-    chosen = {kind: (rows[rows["kind"] == kind], table[rows["kind"] == kind]) for kind in PURPOSE}
     people = truth["truth_person"].toPandas().set_index("customer_id")
+    chosen = {kind: (rows[rows["kind"] == kind], table[rows["kind"] == kind]) for kind in PURPOSE}
     whole, values = chosen["fraud"]
+    chosen["standard"] = (standard_loans(whole, people), values)
     return {
         "customers": customers,
         "features": table.shape[1],
@@ -140,7 +150,7 @@ def measure(customers: int) -> Measurement:
         "drivers": drivers(values, people.loc[whole["customer_id"]]),
         "redundant": redundancy(views, values),
         "unsteady": unsteady(views, values, whole["at"].dt.date),
-        "leaks": leaks(spark, lake, chosen["default"][0], chosen["response"][0]),
+        "leaks": leaks(lake),
         "proxies": proxies(spark, lake, whole, values),
     }
 
@@ -165,37 +175,49 @@ def coded(data: DataFrame, binning: Binning) -> pd.DataFrame:
     return pd.concat(parts, axis=1)
 
 
-def leaks(spark: SparkSession, lake: Lake, asked: pd.DataFrame, touched: pd.DataFrame) -> list[Measurement]:
-    """What joins without clocks would bring in, against the same column as known then: what screening says of each."""
+def standard_loans(asked: pd.DataFrame, people: pd.DataFrame) -> pd.DataFrame:
+    """Everybody once more: would a standard consumer loan go bad? Drawn from each person's true chance."""
+    chance = people.loc[asked["customer_id"], "standard_pd"].to_numpy()
+    drawn = np.random.default_rng(7).random(len(asked)) < chance
+    return asked.assign(outcome=drawn.astype(int), truth=chance)
+
+
+def leaks(lake: Lake) -> list[Measurement]:
+    """Planted columns brought in by joins without clocks, and as known then: what the leakage check names."""
     owners = lake.read("account_holder").where("role = 'owner'").select("account_id", "customer_id").distinct()
     states = lake.read("account").join(owners, "account_id", "inner")
-    states = states.select(
-        "customer_id", "event_ts", "known_ts", (F.col("status") == "frozen").cast("int").alias("frozen")
-    )
-    spine = spark.createDataFrame(asked[["customer_id", "at", "outcome"]].reset_index(drop=True))
-    ever = states.groupBy("customer_id").agg(F.max("frozen").alias("account_is_frozen"))
-    then = point_in_time_join(
-        spine, {"account": states}, key="customer_id", at="at", valid_from="event_ts", known_ts="known_ts"
-    ).select("outcome", F.coalesce("account__frozen", F.lit(0)).alias("account_is_frozen"))
-    answered = spark.createDataFrame(touched[["outcome"]].assign(marketing_contact_response=touched["outcome"]))
-    return [
-        _screened(
-            "account.status, frozen, as the table stands at the end",
-            spine.join(ever, "customer_id", "left"),
-            "account_is_frozen",
-        ),
-        _screened("account.status, frozen, as known at the application", then, "account_is_frozen"),
-        _screened("marketing_contact.response, of the version that came later", answered, "marketing_contact_response"),
-    ]
+    states = states.select("customer_id", "event_ts", "known_ts", F.col("status").alias("account_status"))
+    touches = lake.read("marketing_contact").where("treatment = 'treated'")
+    touches = touches.select("contact_id", "event_ts", "known_ts", F.col("response").alias("marketing_response"))
+    people = states.select("customer_id").distinct().withColumn("at", F.lit(MOMENT))
+    touched = touches.groupBy("contact_id").agg(F.min("known_ts").alias("at"))
+    clock = TableClock("event_ts", "known_ts", is_state=True)
 
+    def newest(key: str, value: str) -> Build:
+        def build(spine: DataFrame, tables: Mapping[str, DataFrame]) -> DataFrame:
+            last = tables["table"].groupBy(key).agg(F.max_by(value, "known_ts").alias(value))
+            return spine.join(last, key, "left")
 
-def _screened(what: str, rows: DataFrame, name: str) -> Measurement:
-    """A column's power alone, and the sentence with which screening names it."""
-    rows = rows.select(F.col("outcome").cast("int").alias("outcome"), F.col(name).cast("double").alias(name)).persist()
-    bads = rows.agg(F.sum("outcome")).first()[0]
-    binning = fit_binning(rows, target="outcome", features=[name], min_share=0.001)
-    said = suspects(binning, rows.count() - bads, bads)
-    return {"what": what, "iv": binning.iv[name], "named": said[0].sentence if said else ""}
+        return build
+
+    def then(key: str, value: str) -> Build:
+        def build(spine: DataFrame, tables: Mapping[str, DataFrame]) -> DataFrame:
+            found = point_in_time_join(spine, tables, key=key, at="at", valid_from="event_ts", known_ts="known_ts")
+            return found.select(*spine.columns, F.col(f"table__{value}").alias(value))
+
+        return build
+
+    answers = []
+    for spine, table, key, value in (
+        (people, states, "customer_id", "account_status"),
+        (touched, touches, "contact_id", "marketing_response"),
+    ):
+        for how, build in (("the newest row of each", newest), ("as known then", then)):
+            report = leakage_check(
+                build(key, value), spine, {"table": table}, {"table": clock}, moment=MOMENT, row_id=key
+            )
+            answers.append({"column": value, "how": how, "rows": report.rows, "changed": dict(report.changed)})
+    return answers
 
 
 def proxies(spark: SparkSession, lake: Lake, rows: pd.DataFrame, table: pd.DataFrame) -> list[Measurement]:

@@ -6,7 +6,8 @@ from tests.bench.kept import Measurement, table
 
 WORDS = {
     "default": "90+ days past due within a year of an application, also of refused ones",
-    "response": "a product taken up after a touch",
+    "standard": "would a standard loan go bad, drawn from each person's true chance; everybody asked once",
+    "response": "a wealth product taken up after a touch by any channel",
     "fraud": "membership in a ring, of everybody, each person asked about once",
 }
 
@@ -64,14 +65,22 @@ def _drivers(found: Measurement) -> str:
 
 
 def _traps(found: Measurement) -> str:
-    leaks = [[one["what"], f"{one['iv']:.3f}", one["named"] or "not named"] for one in found["leaks"]]
+    leaks = [
+        [
+            one["column"],
+            one["how"],
+            f"{one['rows']:,}",
+            ", ".join(f"{n}: {k:,}" for n, k in one["changed"].items()) or "none",
+        ]
+        for one in found["leaks"]
+    ]
     proxies = [
         [one["feature"], f"{one['v']:.3f}", f"{one['noise']:.3f}", "yes" if one["is_proxy"] else "no"]
         for one in found["proxies"]
     ]
     return (
-        "## Planted traps\n\nLeaks: columns as a join without clocks brings them, and what screening says.\n\n"
-        + table(["column", "IV", "screening"], leaks)
+        "## Planted traps\n\nLeaks: what the leakage check names when a column is joined without clocks and with.\n\n"
+        + table(["column", "joined", "rows compared", "named, with rows that the future changes"], leaks)
         + "\nProxies of gender: the strongest of all features, Cramér's V against what chance alone reaches.\n\n"
         + table(["feature", "V", "noise", "named a proxy"], proxies)
     )
