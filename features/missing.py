@@ -9,6 +9,7 @@ from strata.features.definitions import Feature, FeatureView
 
 _DIVISOR = re.compile(r"nullif\((.+?), 0\)")
 _UNLESS = re.compile(r"^CASE WHEN (.+?) THEN (?!.*\bELSE\b)", re.DOTALL)
+_LONGEST = 100
 # SQL that says itself what a missing input is worth.
 _CATCHES = re.compile(r"\bcoalesce\(|\bIS (NOT )?NULL\b", re.IGNORECASE)
 
@@ -38,7 +39,7 @@ def _of_derived(feature: Feature, view: FeatureView) -> list[str]:
     """Each way in which a derived feature comes to be null; none when there is none."""
     sql = feature.measure
     said = [f"null where {_bare(divisor)} is 0" for divisor in dict.fromkeys(_DIVISOR.findall(sql))]
-    said += [f"null unless {condition}" for condition in _UNLESS.findall(sql)]
+    said += [f"null unless {_short(condition)}" for condition in _UNLESS.findall(sql)]
     empty = _nullable_inputs(feature, view)
     if empty and not _CATCHES.search(sql):
         said.append(f"null where {' or '.join(empty)} is null")
@@ -53,6 +54,10 @@ def _why_never(feature: Feature, view: FeatureView) -> str:
     if _nullable_inputs(feature, view):
         return "the formula says what a missing input is worth"
     return "what it is made of is 0 when nothing counts"
+
+
+def _short(condition: str) -> str:
+    return condition if len(condition) <= _LONGEST else "the condition at the start of its formula holds"
 
 
 def _bare(sql: str) -> str:

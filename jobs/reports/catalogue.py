@@ -17,12 +17,14 @@ from strata.jobs.reports.catalogue_entries import (
     TableEntry,
     UseEntry,
     ViewEntry,
+    breakable,
+    number,
     search_data,
     table_entries,
     use_entries,
     view_entries,
 )
-from strata.jobs.reports.page import Tile, rendered, shown, written
+from strata.jobs.reports.page import Tile, rendered, written
 from strata.jobs.runtime.catalog import TABLES
 from strata.jobs.runtime.run import Context
 from strata.jobs.steps.feature_answers import newest_statistics
@@ -89,7 +91,7 @@ class Catalogue:
 
     def html(self) -> str:
         """The page as one HTML text; every value is escaped."""
-        return rendered("catalogue.html", page=self, shown=shown)
+        return rendered("catalogue.html", page=self, number=number, breakable=breakable)
 
 
 def _edges_into(view: FeatureView) -> list[drawings.Edge]:

@@ -12,7 +12,8 @@ from strata.features.statistics import histogram
 BAR, HEIGHT = 7, 28
 LINE, TOP = 19, 26
 # Where the three columns of the map stand, and how long a name may be before it is cut.
-LEFT, MIDDLE, RIGHT, WIDTH, LONGEST = 128, 200, 336, 460, 21
+LEFT, MIDDLE, RIGHT, WIDTH, LONGEST = 116, 168, 300, 440, 28
+LETTER = 5.6
 
 
 def bars(ranks: Sequence[float], low: float, high: float) -> Markup:
@@ -47,14 +48,17 @@ def lineage_map(
     ys = [_spread(names, max(len(tables), len(views), len(models))) for names in (tables, views, list(models))]
     height = TOP + LINE * max(len(tables), len(views), len(models))
     lines = [_line(edge, LEFT + 4, MIDDLE - 4, ys[0], ys[1]) for edge in into]
-    lines += [_line(edge, MIDDLE + 92, RIGHT - 4, ys[1], ys[2]) for edge in out]
+    lines += [_line(edge, _end(edge.start), RIGHT - 4, ys[1], ys[2]) for edge in out]
     names = [_name(f"table-{name}", name, LEFT, ys[0][name], "end") for name in tables]
     names += [_name(f"view-{name}", name, MIDDLE, ys[1][name], "start") for name in views]
     names += [_name(f"model-{anchor}", name, RIGHT, ys[2][anchor], "start") for anchor, name in models.items()]
     heads = ((LEFT, "source tables", "end"), (MIDDLE, "views", "start"), (RIGHT, "models", "start"))
     titles = [_text(x, 11, words, anchor, "head") for x, words, anchor in heads[: 3 if models else 2]]
-    width = WIDTH if models else MIDDLE + 130
-    opened = f'<svg class="map" viewBox="0 0 {width} {height}" role="img" aria-label="From tables to models">'
+    width = WIDTH if models else RIGHT - 40
+    opened = (
+        f'<svg class="map" viewBox="0 0 {width} {height}" style="max-width:{1.7 * width:.0f}px" role="img" '
+        'aria-label="From tables to models">'
+    )
     return Markup("".join([opened, *lines, *titles, *names, "</svg>"]))
 
 
@@ -62,6 +66,11 @@ def _spread(names: Sequence[str], longest: int) -> dict[str, float]:
     """Heights of names, evenly over the height of the longest column."""
     step = LINE * longest / max(len(names), 1)
     return {name: TOP + step * (place + 0.5) for place, name in enumerate(names)}
+
+
+def _end(name: str) -> int:
+    """Where the name of a view ends, about."""
+    return round(MIDDLE + 4 + LETTER * len(name))
 
 
 def _line(edge: Edge, x1: int, x2: int, from_: Mapping[str, float], to: Mapping[str, float]) -> str:

@@ -6,7 +6,7 @@ import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from markupsafe import Markup
+from markupsafe import Markup, escape
 from pyspark.sql import Row
 
 from strata.conf.contracts import Column, Table
@@ -18,6 +18,10 @@ from strata.jobs.reports.page import shown
 from strata.jobs.steps.feature_uses import Offer, Use
 
 KINDS = {"windowed": "aggregate over days", "state": "state", "derived": "derived"}
+CLOCKS = {
+    "event_ts": "happened", "valid_from": "holds from", "valid_to": "holds to", "known_ts": "known",
+    "sequence": "order of versions",
+}  # fmt: skip
 FIGURES = {
     "rows": "rows", "distinct": "different values", "mean": "mean", "std": "deviation", "min": "least", "q01": "1 %",
     "q05": "5 %", "q25": "25 %", "q50": "median", "q75": "75 %", "q95": "95 %", "q99": "99 %", "max": "most",
@@ -72,7 +76,7 @@ class FeatureEntry:
     def figures(self) -> list[tuple[str, str]]:
         """Statistics with their names, as people read them."""
         row = self.statistics
-        return [(words, shown(row[name])) for name, words in FIGURES.items()] if row else []
+        return [(words, number(row[name])) for name, words in FIGURES.items()] if row else []
 
     @property
     def bars(self) -> Markup | None:
@@ -105,9 +109,7 @@ class ViewEntry:
     @property
     def clocks(self) -> list[tuple[str, str]]:
         """What tells when a row happened, held and was known."""
-        named = ("event_ts", "valid_from", "valid_to", "known_ts", "sequence")
-        found = [(name, getattr(self.view, name)) for name in named]
-        return [(name.replace("_", " "), column) for name, column in found if column]
+        return [(words, column) for name, words in CLOCKS.items() if (column := getattr(self.view, name))]
 
 
 @dataclass(frozen=True)
@@ -140,6 +142,16 @@ class UseEntry:
     # What it takes that no view offers.
     others: tuple[str, ...]
     sources: tuple[tuple[str, tuple[str, ...]], ...]
+
+
+def number(value: float | None) -> str:
+    """A figure as people read it: a whole one without decimals."""
+    return shown(int(value) if isinstance(value, float) and value.is_integer() else value)
+
+
+def breakable(name: str) -> Markup:
+    """A name that may be broken after each of its words."""
+    return escape(name).replace("_", Markup("_<wbr>"))
 
 
 def view_entries(

@@ -102,9 +102,10 @@ class Tracking:
             raise
 
     def aliases(self) -> list[tuple[str, str, int]]:
-        """Every alias of every model: (name, alias, version), in order."""
+        """Every alias of every model: (name, alias, version), by name and version."""
         models = self.client.search_registered_models(max_results=1_000)
-        return sorted((m.name, alias, int(version)) for m in models for alias, version in m.aliases.items())
+        found = [(model.name, alias, int(version)) for model in models for alias, version in model.aliases.items()]
+        return sorted(found, key=lambda one: (one[0], one[2], one[1]))
 
     def alias(self, name: str, alias: str, version: int) -> None:
         """Point ``alias`` at ``version``."""

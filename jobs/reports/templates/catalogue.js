@@ -3,7 +3,7 @@
   const form = document.getElementById("search");
   const box = form.elements.q;
   const filters = [...form.querySelectorAll("select")];
-  const views = [...document.querySelectorAll("details.view")];
+  const views = [...document.querySelectorAll("#features details.view")];
   const count = document.getElementById("hits");
   const entries = rows.map((row) => ({ row, element: document.getElementById("feature-" + row.name) }));
   document.documentElement.classList.add("js");
@@ -29,11 +29,18 @@
     }
     count.textContent = asked ? hits + " of " + rows.length + " features" : rows.length + " features";
     form.querySelector("button").hidden = !asked;
+    document.body.classList.toggle("asked", asked);
     return asked;
+  }
+
+  function show() {
+    const section = document.getElementById("features");
+    if (section.getBoundingClientRect().top > innerHeight / 2) section.scrollIntoView();
   }
 
   function remember() {
     const asked = apply();
+    if (asked) show();
     const state = new URLSearchParams([...new FormData(form)].filter(([, value]) => value));
     history.replaceState(null, "", asked ? "#" + state : location.pathname + location.search);
   }
@@ -44,7 +51,7 @@
     if (!target) {
       const state = new URLSearchParams(location.hash.slice(1));
       for (const field of [box, ...filters]) field.value = state.get(field.name) || "";
-      apply();
+      if (apply()) show();
       return;
     }
     if (target.closest("[hidden]")) {
