@@ -12,6 +12,8 @@ from pyspark.sql.types import BooleanType, NumericType
 from strata.features.inputs import FeatureError, FeatureTypeError, check_column, check_frame, quoted
 
 QUANTILES = (0.01, 0.05, 0.25, 0.5, 0.75, 0.95, 0.99)
+# A value for each hundredth of the values, from the lowest to the highest: the middle one of it.
+RANKS = tuple((place + 0.5) / 100 for place in range(100))
 # Relative error of a quantile's rank is one over this.
 _ACCURACY = 10_000
 
@@ -25,9 +27,12 @@ def measurable(rows: DataFrame, features: Sequence[str]) -> list[str]:
 
 
 def feature_statistics(rows: DataFrame, features: Sequence[str]) -> DataFrame:
-    """One row a feature: rows, nulls, null_ratio, distinct (about 2 % off), mean, std, min, max, q01 … q99.
+    """One row a feature: rows, nulls, null_ratio, distinct (about 2 % off), mean, std, min, max, q01 … q99, ranks.
 
     Features are numbers or flags; NaN counts as null. Figures of values are doubles, null without values.
+    ``ranks`` are a hundred values in order, one for each hundredth of the values: ``histogram`` counts them.
+    Bins of equal width would be counted in a second pass, as their borders are known only after the first;
+    ranks come from the sketch that has the quantiles, for next to nothing.
     A set without rows has no answers. Plan: one scan, unpivoted; one shuffle of partial aggregates by
     feature. Raises ``FeatureError`` or ``FeatureTypeError``.
     """
@@ -35,7 +40,23 @@ def feature_statistics(rows: DataFrame, features: Sequence[str]) -> DataFrame:
     # Long rows and one set of aggregates: a sketch a feature side by side would make thousands of buffer columns.
     pairs = F.array(*(F.struct(F.lit(name).alias("feature"), value.alias("value")) for name, value in values.items()))
     long = rows.select(F.explode(pairs).alias("pair")).select("pair.*")
-    return long.groupBy("feature").agg(*_figures(F.col("value")))
+    figures = long.groupBy("feature").agg(*_figures(F.col("value")))
+    named = {f"q{round(q * 100):02d}": F.col("_quantiles")[place] for place, q in enumerate(QUANTILES)}
+    ranks = F.slice("_quantiles", len(QUANTILES) + 1, len(RANKS))
+    return figures.withColumns({**named, "ranks": ranks}).drop("_quantiles")
+
+
+def histogram(ranks: Sequence[float], low: float, high: float, bins: int = 12) -> list[int]:
+    """Hundredths of the values below ``low``, in each of ``bins`` equal parts from it to ``high``, and above.
+
+    ``ranks`` as ``feature_statistics`` gives them, so each figure is half a hundredth off at either border. A value on
+    a border belongs to the part above it, ``high`` itself to the last. One value alone fills the last part.
+    """
+    counts = [0] * (bins + 2)
+    for value in ranks:
+        inside = bins - 1 if value >= high else int((value - low) / (high - low) * bins)
+        counts[0 if value < low else bins + 1 if value > high else 1 + min(inside, bins - 1)] += 1
+    return counts
 
 
 def population_stability(
@@ -90,7 +111,6 @@ def _values(rows: DataFrame, features: Sequence[str], owner: str) -> dict[str, C
 
 
 def _figures(value: Column) -> list[Column]:
-    quantiles = F.percentile_approx(value, list(QUANTILES), _ACCURACY)
     nulls = F.count(F.lit(1)) - F.count(value)
     return [
         F.count(F.lit(1)).alias("rows"),
@@ -101,7 +121,8 @@ def _figures(value: Column) -> list[Column]:
         F.stddev_samp(value).alias("std"),
         F.min(value).alias("min"),
         F.max(value).alias("max"),
-        *(quantiles[i].alias(f"q{round(q * 100):02d}") for i, q in enumerate(QUANTILES)),
+        # One list, so one sketch.
+        F.percentile_approx(value, [*QUANTILES, *RANKS], _ACCURACY).alias("_quantiles"),
     ]
 
 

@@ -18,6 +18,7 @@ from strata.features.definitions import Feature, FeatureView
 from strata.features.inputs import FeatureError, FeatureTypeError, check_column, check_frame, check_instant, quoted
 from strata.features.manifest import Manifest, fingerprint
 from strata.features.materialize import AS_OF, Build, cells
+from strata.features.missing import missing_rule
 from strata.features.permissions import Consents, check_consent, check_use
 from strata.features.publishing import Published, SlicePort, TablePort, builds, publish, with_slices
 from strata.features.statistics import feature_statistics, measurable, population_stability
@@ -86,17 +87,19 @@ class FeatureStore:
             self._tables.declare(feature_table(view))
 
     def describe(self, features: str | Sequence[str] = "*") -> DataFrame:
-        """One row a feature: name, view and its version, source, unit, meaning, owner, personal class, purposes."""
+        """One row a feature: name, view and version, source, unit, meaning, when missing, owner, class, purposes."""
         rows = []
         for feature in self.chosen(features):
             view = self._views[feature.view]
             purposes = sorted(feature.purposes)
             rows.append(
                 (feature.name, view.name, view.version, view.entity.name, ", ".join(view.tables), feature.unit)
-                + (feature.description, view.owner, str(feature.personal), purposes, view.definition_hash)
+                + (feature.description, missing_rule(feature, view), view.owner, str(feature.personal), purposes)
+                + (view.definition_hash,)
             )
         schema = "feature string, view string, version int, entity string, source string, unit string, "
-        schema += "description string, owner string, personal string, purposes array<string>, definition_hash string"
+        schema += "description string, missing string, owner string, personal string, purposes array<string>, "
+        schema += "definition_hash string"
         return self._spark.createDataFrame(rows, schema)
 
     def search(self, words: str) -> list[str]:

@@ -9,8 +9,10 @@ from pathlib import Path
 
 from strata.features.contracts import feature_table
 from strata.features.views import all_views
+from strata.jobs.reports import catalogue
 from strata.jobs.runtime.run import Context, Job, day, run
 from strata.jobs.steps import feature_answers as answers
+from strata.jobs.steps import feature_uses
 from strata.jobs.steps import features as steps
 
 VIEWS = tuple(feature_table(view).name for view in all_views())
@@ -90,6 +92,19 @@ def _make(context: Context) -> None:
     answers.training_set(context, steps.store(context))
 
 
+def _catalogue(context: Context) -> None:
+    """One self-contained page of every feature, for the bank that the environment has."""
+    with context.progress.step("catalogue") as step:
+        step.says(f"open {catalogue.write(context, steps.store(context))}")
+
+
+CATALOGUE = Job(
+    "features catalogue",
+    "a page of every feature: search, lineage, statistics, and what uses it",
+    _catalogue,
+    reads=catalogue.READS,
+    fingerprint=feature_uses.registry_state,
+)
 JOBS = (
     Job("features list", "every feature: name, view, unit, meaning", _list, options=_patterns, recorded=False),
     Job("features describe", "all that is known of features", _describe, options=_patterns, recorded=False),
@@ -104,6 +119,7 @@ JOBS = (
     ),
     Job("features drift", "how far a day's features have shifted", _watch, options=_drift, recorded=False),
     Job("features training-set", "features as of a spine's times", _make, options=_training_set, recorded=False),
+    CATALOGUE,
 )
 
 

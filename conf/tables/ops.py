@@ -86,7 +86,7 @@ feature_statistics = Table(
     name="feature_statistics",
     layer=Layer.OPS,
     grain="one row a feature and day",
-    description="How a day's feature values are spread: nulls, distinct values, quantiles.",
+    description="How a day's feature values are spread: nulls, distinct values, quantiles, and ranks for histograms.",
     key=("as_of_date", "feature"),
     columns=(
         col("as_of_date", "date", "the bank day"),
@@ -96,6 +96,7 @@ feature_statistics = Table(
         col("null_ratio", "double", "share without a value"),
         col("distinct", "bigint", "different values, about 2 % off"),
         *(col(name, "double", "of the values", nullable=True) for name in ("mean", "std", "min", "max", *QUANTILES)),
+        col("ranks", "array<double>", "a value for each hundredth of the values, in order", nullable=True),
     ),
     snapshot_by="as_of_date",
 )

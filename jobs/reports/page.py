@@ -10,7 +10,7 @@ from decimal import Decimal
 from importlib.resources import files
 from pathlib import Path
 
-from jinja2 import Environment, StrictUndefined
+from jinja2 import Environment, FunctionLoader, StrictUndefined
 from markupsafe import Markup
 
 
@@ -78,16 +78,32 @@ class Page:
 
     def html(self) -> str:
         """The page as one HTML text; every value is escaped."""
-        environment = Environment(autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
-        template = files("strata.jobs.reports").joinpath("templates/page.html").read_text()
-        return environment.from_string(template).render(page=self)
+        return rendered("page.html", page=self)
 
     def write(self, path: Path) -> Path:
         """Write the page whole or not at all."""
-        path.parent.mkdir(parents=True, exist_ok=True)
-        draft = path.with_suffix(".part")
-        draft.write_text(self.html(), encoding="utf-8")
-        return draft.replace(path)
+        return written(path, self.html())
+
+
+def rendered(template: str, **values: object) -> str:
+    """A template of this folder with its values; each is escaped, and none may be missing."""
+    environment = Environment(
+        loader=FunctionLoader(_template), autoescape=True, undefined=StrictUndefined, trim_blocks=True,
+        lstrip_blocks=True,
+    )  # fmt: skip
+    return environment.get_template(template).render(**values)
+
+
+def written(path: Path, html: str) -> Path:
+    """Write ``html`` to ``path``, whole or not at all."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    draft = path.with_suffix(".part")
+    draft.write_text(html, encoding="utf-8")
+    return draft.replace(path)
+
+
+def _template(name: str) -> str:
+    return files("strata.jobs.reports").joinpath("templates", name).read_text(encoding="utf-8")
 
 
 def shown(value: object) -> str:

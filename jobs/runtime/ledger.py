@@ -33,7 +33,7 @@ def _sources(folder: Traversable, prefix: str) -> Iterable[tuple[str, bytes]]:
         name = f"{prefix}/{entry.name}"
         if entry.is_dir() and entry.name != "__pycache__":
             yield from _sources(entry, name)
-        elif entry.name.endswith((".py", ".yml", ".html", ".css")):
+        elif entry.name.endswith((".py", ".yml", ".html", ".css", ".js")):
             yield name, entry.read_bytes()
 
 

@@ -31,6 +31,11 @@ class Registered:
     text: str
 
 
+def has_registry(uri: str) -> bool:
+    """Whether a registry has been made at ``uri``: asking one in a SQLite file would make it."""
+    return not uri.startswith("sqlite:///") or Path(uri.removeprefix("sqlite:///")).exists()
+
+
 @dataclass(frozen=True)
 class Tracking:
     """The tracking server and registry at ``uri``; a SQLite file's folder is made where it is missing."""
@@ -95,6 +100,12 @@ class Tracking:
             if missing.error_code in ("RESOURCE_DOES_NOT_EXIST", "INVALID_PARAMETER_VALUE"):
                 return None
             raise
+
+    def aliases(self) -> list[tuple[str, str, int]]:
+        """Every alias of every model: (name, alias, version), by name and version."""
+        models = self.client.search_registered_models(max_results=1_000)
+        found = [(model.name, alias, int(version)) for model in models for alias, version in model.aliases.items()]
+        return sorted(found, key=lambda one: (one[0], one[2], one[1]))
 
     def alias(self, name: str, alias: str, version: int) -> None:
         """Point ``alias`` at ``version``."""

@@ -6,11 +6,12 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from datetime import date
 
-from pyspark.sql import DataFrame
+from pyspark.sql import DataFrame, Row
 from pyspark.sql import functions as F
 
 from strata.features import FeatureError, FeatureStore, FeatureTypeError, proxy_report
 from strata.features.definitions import Feature
+from strata.features.missing import missing_rule
 from strata.jobs.runtime.errors import GateError, UsageError
 from strata.jobs.runtime.run import Context
 from strata.jobs.sources.anytable import read_any
@@ -46,7 +47,8 @@ def described(context: Context, store: FeatureStore, patterns: Sequence[str]) ->
     """A paragraph a feature: what it means, what it is made of, who may use it, where and how it stands."""
     with refusals():
         chosen = store.chosen(patterns)
-    spread = _newest_statistics(context, [feature.name for feature in chosen])
+    newest = newest_statistics(context, [feature.name for feature in chosen])
+    spread = {name: _spread(row) for name, row in newest.items()}
     return "\n\n".join(_about(store, feature, spread.get(feature.name)) for feature in chosen)
 
 
@@ -62,21 +64,23 @@ def _about(store: FeatureStore, feature: Feature, spread: str | None) -> str:
         feature.name,
         f"  {feature.description}; unit {feature.unit or 'none'}",
         f"  {made}" + (f", {feature.agg} over {feature.days} days" if feature.agg else ""),
+        f"  missing: {missing_rule(feature, view)}",
         f"  view {view.name} version {view.version} ({view.definition_hash}), clocks {clocks}, of {view.entity.name}",
         f"  owner {view.owner}; personal data: {feature.personal}; purposes: {', '.join(sorted(feature.purposes))}",
     ]
     return "\n".join([*lines, f"  {spread}"] if spread else lines)
 
 
-def _newest_statistics(context: Context, names: Sequence[str]) -> dict[str, str]:
+def newest_statistics(context: Context, names: Sequence[str]) -> dict[str, Row]:
+    """The row of ``feature_statistics`` of each feature's newest day; none of one that was never published."""
     if not context.lake.exists("feature_statistics"):
         return {}
     figures = context.lake.read("feature_statistics").where(F.col("feature").isin(list(names)))
     newest = figures.groupBy("feature").agg(F.max_by(F.struct("*"), "as_of_date").alias("row")).collect()
-    return {row["feature"]: _spread(row["row"]) for row in newest}
+    return {row["feature"]: row["row"] for row in newest}
 
 
-def _spread(row: dict[str, object]) -> str:
+def _spread(row: Row) -> str:
     figures = ", ".join(f"{name} {row[name]:,.4g}" for name in ("mean", "q05", "q50", "q95") if row[name] is not None)
     return f"on {row['as_of_date']}: {row['rows']:,} rows, {row['null_ratio']:.1%} null, {figures or 'no value'}"
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import re
 import shutil
 from pathlib import Path
 
@@ -12,7 +14,11 @@ from strata.features import Manifest
 from strata.features.contracts import feature_table
 from strata.features.views import berka_views
 from strata.jobs import cli
-from strata.jobs.feature_commands import JOBS
+from strata.jobs.feature_commands import CATALOGUE, JOBS
+from strata.jobs.reports.catalogue_entries import number
+from strata.jobs.runtime.tracking import CHAMPION, Tracking
+from strata.models.scorecard import Scorecard
+from strata.models.specs import loan_default
 from tests.conftest import Bank, bank_at, in_zone
 
 COMMANDS = {job.name.removeprefix("features "): job for job in JOBS}
@@ -42,6 +48,7 @@ def test_features_are_listed_and_described(own: Bank, capsys):
     printed = capsys.readouterr().out
     assert "from income_pension_count_90d_cnt" in printed and "credit_risk" in printed
     assert "on 1994-03-31: 1,229 rows, 0.0% null" in printed
+    assert "missing: never null: what it is made of is 0" in printed
     assert own.run(COMMANDS["list"], "nobody_*") == 2
     assert "features: nothing is called 'nobody_*'" in capsys.readouterr().err
 
@@ -90,6 +97,40 @@ def test_a_training_set_of_anybodys_spine_with_its_proxies(own: Bank, tmp_path, 
     assert set(proxies["attribute"]) == {"gender"} and len(proxies) == len(manifest.features)
     assert own.run(COMMANDS["training-set"], *asked, "--purpose", "gossip", "--output", str(output)) == 2
     assert "is not for 'gossip'" in capsys.readouterr().err
+
+
+def test_the_catalogue_says_what_table_and_registry_say(bank: Bank):
+    assert bank.run(CATALOGUE, "--force") == 0
+    page = (Path(bank.settings.reports) / "features.html").read_text()
+    rows = json.loads(re.search('id="search-data">(.*?)</script>', page).group(1))
+    offered = [feature.name for view in berka_views() for feature in view.features]
+    assert [row["name"] for row in rows] == offered
+    figures = bank.tables().read("feature_statistics").where("as_of_date = '1994-03-31'").collect()
+    for row in figures:
+        told = _entry_of(page, row["feature"])
+        for name, words in (("rows", "rows"), ("mean", "mean"), ("q50", "median"), ("max", "most")):
+            assert f"<dt>{words}</dt><dd>{number(row[name])}</dd>" in told, (row["feature"], name)
+    champion = Tracking(bank.settings.tracking_uri).load(loan_default.NAME, CHAMPION)
+    named = f'used by</i><a href="#model-loan_default-{champion.version}-champion">'
+    for name in offered:
+        used = name in Scorecard.from_json(champion.text).features
+        assert (named in _entry_of(page, name)) == used, name
+
+
+def _entry_of(page: str, feature: str) -> str:
+    """What the page says of a feature."""
+    return page.split(f'id="feature-{feature}"')[1].split('<details class="f"')[0]
+
+
+def test_a_bank_without_registry_or_lake_tables_has_a_catalogue_too(own: Bank, tmp_path):
+    settings = own.settings.model_copy(
+        update={"bank": "simulated", "lake": str(tmp_path / "lake"), "reports": str(tmp_path),
+                "tracking_uri": f"sqlite:///{tmp_path}/none.db"}
+    )  # fmt: skip
+    assert Bank(tmp_path, settings, own.spark).run(CATALOGUE) == 0
+    page = (tmp_path / "features.html").read_text()
+    assert page.count('<details class="f"') == 624 and "No model uses a feature of this bank yet." in page
+    assert not (tmp_path / "none.db").exists()
 
 
 def test_two_words_make_a_command(capsys):

@@ -7,6 +7,7 @@ import pandas as pd
 import pytest
 
 from strata.features import FeatureError, FeatureTypeError, feature_statistics, population_stability
+from strata.features.statistics import histogram
 
 
 def _rows(seed, size, shift=0.0):
@@ -30,6 +31,25 @@ def test_features_statistics_agree_with_pandas(spark):
         for level in (0.01, 0.25, 0.5, 0.95):
             expected = np.quantile(values.dropna(), level, method="inverted_cdf")
             assert got[f"q{round(level * 100):02d}"] == pytest.approx(expected)
+        counted = np.array(histogram(got["ranks"], got["q01"], got["q99"])) / 100
+        assert counted == pytest.approx(_shares(values.dropna(), got["q01"], got["q99"]), abs=0.0101)
+
+
+def _shares(values, low, high, bins=12):
+    """Shares below, in equal parts between the borders, and above, of all values."""
+    inside = values[(values >= low) & (values <= high)]
+    counts, _ = np.histogram(inside, bins=np.linspace(low, high, bins + 1))
+    return np.array([(values < low).sum(), *counts, (values > high).sum()]) / len(values)
+
+
+def test_features_histogram_places_borders_and_single_values():
+    assert histogram([0.0, 1.0, 2.0, 3.0, 4.0], 1.0, 3.0, bins=2) == [1, 1, 2, 1]
+    assert histogram([5.0, 5.0], 5.0, 5.0, bins=3) == [0, 0, 0, 2, 0]
+
+
+def test_features_without_values_have_no_ranks(spark):
+    rows = spark.createDataFrame([(None,)], "x double")
+    assert feature_statistics(rows, ["x"]).first()["ranks"] is None
 
 
 def _psi(reference, actual, bins=10):

@@ -300,6 +300,7 @@ def test_features_are_found_and_described(spark, bank):
     row = store.describe("income_pension_90d_flag").first()
     assert (row["view"], row["unit"], row["personal"], row["source"]) == ("income", "flag", "quasi", "transaction")
     assert "credit_risk" in row["purposes"]
+    assert row["missing"] == "never null: what it is made of is 0 when nothing counts"
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,90 @@
+"""What uses features: registered models, the segments of customers, and training sets, from registry and lake."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from strata.conf.settings import Settings
+from strata.features.manifest import Manifest
+from strata.jobs.runtime.pyfunc import Model, read_model
+from strata.jobs.runtime.run import Context
+from strata.jobs.runtime.tracking import Tracking, has_registry
+from strata.models.scorecard import Scorecard
+from strata.models.specs import segments
+
+
+@dataclass(frozen=True)
+class Use:
+    """A model and what it takes: ``used`` is what scoring needs, ``tried`` what it was offered and left."""
+
+    name: str
+    about: str
+    used: tuple[str, ...]
+    tried: tuple[str, ...] = ()
+    version: int | None = None
+    alias: str | None = None
+
+    @property
+    def label(self) -> str:
+        """As people call it: ``loan_default 2 (challenger)``."""
+        return self.name if self.version is None else f"{self.name} {self.version} ({self.alias})"
+
+    @property
+    def anchor(self) -> str:
+        """Its address in a page."""
+        return self.name if self.version is None else f"{self.name}-{self.version}-{self.alias}"
+
+
+@dataclass(frozen=True)
+class Offer:
+    """A training set and the features in it."""
+
+    name: str
+    purpose: str
+    features: tuple[str, ...]
+
+
+def uses(context: Context) -> tuple[Use, ...]:
+    """Every model that an alias points at, then the segments where customers have been placed in them."""
+    placed = (_segments(),) if context.lake.exists("customer_segment") else ()
+    return (*_registered(context.settings), *placed)
+
+
+def offers(context: Context) -> tuple[Offer, ...]:
+    """Every training set whose manifest the lake has."""
+    if not context.lake.exists("training_manifest"):
+        return ()
+    rows = context.lake.read("training_manifest").orderBy("training_set").collect()
+    manifests = [(row["training_set"], Manifest.from_json(row["manifest"])) for row in rows]
+    return tuple(Offer(name, manifest.purpose, tuple(manifest.features)) for name, manifest in manifests)
+
+
+def registry_state(settings: Settings) -> str:
+    """Which versions the aliases point at: a model may come while no table changes."""
+    return str(Tracking(settings.tracking_uri).aliases()) if has_registry(settings.tracking_uri) else ""
+
+
+def taken(model: Model) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """The features that a model scores by, and those that were offered to it and left."""
+    if isinstance(model, Scorecard):
+        return model.features, tuple(verdict.feature for verdict in model.selection if not verdict.kept)
+    return tuple(model.spec.features), ()
+
+
+def _registered(settings: Settings) -> tuple[Use, ...]:
+    if not has_registry(settings.tracking_uri):
+        return ()
+    tracking = Tracking(settings.tracking_uri)
+    return tuple(_use(tracking, name, alias) for name, alias, _ in tracking.aliases())
+
+
+def _use(tracking: Tracking, name: str, alias: str) -> Use:
+    found = tracking.load(name, alias)
+    used, left = taken(read_model(found.kind, found.text))
+    return Use(name, found.kind, used, left, found.version, alias)
+
+
+def _segments() -> Use:
+    """The segments are fitted anew each day, from what their spec names."""
+    named = (*segments.RFM.values(), segments.VALUE, *segments.WORDS)
+    return Use("customer_segment", "RFM classes, behaviour clusters and tiers of value", tuple(dict.fromkeys(named)))
