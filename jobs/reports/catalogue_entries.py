@@ -208,7 +208,7 @@ def _column_entry(
     touched = [entry for entry in entries if origin in entry.origins]
     views = tuple(name for name, needed in shared.items() if origin in needed)
     felt = [entry for entry in entries if origin in entry.origins or entry.view.name in views]
-    uses = dict.fromkeys(use for entry in felt for use in entry.uses)
+    uses = sorted({use for entry in felt for use in entry.uses}, key=lambda use: use.label)
     return ColumnEntry(column, tuple(entry.feature for entry in touched), tuple(uses), views)
 
 
