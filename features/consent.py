@@ -79,7 +79,7 @@ def consented(
 ) -> DataFrame:
     """Add ``has_consent`` to every spine row, in number and identity: may it be used for ``purpose``?
 
-    ``consents`` has the key, ``purpose`` (text), ``given`` (boolean: given or withdrawn), ``valid_from``
+    ``consents`` has the key, ``purpose`` (text), ``granted`` (boolean: granted or withdrawn), ``valid_from``
     and ``known_ts`` (dates or timestamps), one row a statement. A row has consent when both hold:
 
     - then: the last statement for the purpose with ``valid_from <= at`` and ``known_ts <= at`` gives it;
@@ -87,7 +87,7 @@ def consented(
       stops use from then on, however old the observation. A consent given later opens nothing older.
 
     Without a statement ``default`` holds. The last is the latest ``valid_from``, then the latest known;
-    of two that are equal in both the withdrawal wins, and a null ``given`` counts as one. A null key or
+    of two that are equal in both the withdrawal wins, and a null ``granted`` counts as one. A null key or
     time in the spine has no consent, whatever the default; a statement with one is never used
     (``unusable_rows`` counts them). By channel too: put the channel into the key.
 
@@ -113,7 +113,7 @@ def _check(spine: DataFrame, consents: DataFrame, keys: list[str], at: str, purp
     check_new_names(spine, [HAS_CONSENT])
     for name in ("valid_from", "known_ts"):
         check_instant("consents", consents, "consents", name)
-    for name, wanted in (("purpose", StringType), ("given", BooleanType)):
+    for name, wanted in (("purpose", StringType), ("granted", BooleanType)):
         kind = check_column("consents", consents, "consents", name)
         if not isinstance(kind, wanted):
             raise FeatureTypeError(
@@ -133,7 +133,7 @@ def _statements(consents: DataFrame, keys: list[str], purpose: str) -> DataFrame
         *(quoted(key) for key in keys),
         instant("valid_from").alias("valid_from"),
         instant("known_ts").alias("known_ts"),
-        (~F.coalesce(quoted("given"), F.lit(False))).alias("withdrawn"),
+        (~F.coalesce(quoted("granted"), F.lit(False))).alias("withdrawn"),
     )
 
 

@@ -11,7 +11,7 @@ import pytest
 from strata.features import FeatureError, FeatureTypeError
 from strata.features.consent import ConsentPolicy, PurposeRule, consented
 
-CONSENT = "who string, purpose string, given boolean, valid_from timestamp, known_ts timestamp"
+CONSENT = "who string, purpose string, granted boolean, valid_from timestamp, known_ts timestamp"
 NOW = datetime(2024, 6, 1, tzinfo=UTC)
 GIVEN = [True, True, True, False, False, None]
 
@@ -102,7 +102,8 @@ def test_consent_agrees_with_brute_force(spark, default):
     )
     consents = spark.createDataFrame(
         statements,
-        "case int, who string, channel string, purpose string, given boolean, valid_from timestamp, known_ts timestamp",
+        "case int, who string, channel string, purpose string, granted boolean, valid_from timestamp, "
+        "known_ts timestamp",
     )
     asked = {"key": ["case", "who", "channel"], "at": "at", "purpose": "marketing", "default": default, "now": NOW}
     found = consented(spine, consents, **asked)
@@ -123,7 +124,7 @@ def test_consent_agrees_with_brute_force(spark, default):
 def test_consent_takes_dates_in_the_banks_zone(spark):
     spark.conf.set("spark.sql.session.timeZone", "Asia/Shanghai")
     consents = spark.sql(
-        "SELECT 1L AS id, 'marketing' AS purpose, false AS given, "
+        "SELECT 1L AS id, 'marketing' AS purpose, false AS granted, "
         "timestamp'2024-03-02 00:00:00' AS valid_from, date'2024-01-01' AS known_ts"
     )
     spine = spark.sql("SELECT 1 AS id, date'2024-02-01' AS at")
@@ -162,16 +163,16 @@ def test_consent_policy_knows_which_purposes_ask(spark):
         ({"default": None}, FeatureTypeError, "default: bool is expected, not NoneType"),
         ({"purpose": ["marketing"]}, FeatureTypeError, "purpose: str is expected, not list"),
         ({"key": "id"}, FeatureError, "key: spine has no column 'id'"),
-        ({"given": "'yes'"}, FeatureTypeError, "consents: column 'given' is string; boolean is expected"),
+        ({"granted": "'yes'"}, FeatureTypeError, "consents: column 'granted' is string; boolean is expected"),
         ({"spine": "has_consent"}, FeatureError, "spine: column 'has_consent' would be added but is there already"),
     ],
 )
 def test_consent_refusals_name_the_argument(spark, change, error, message):
     asked = {"key": "who", "at": "at", "purpose": "marketing", "default": True, "now": NOW}
-    asked |= {"given": "true", "spine": "other", **change}
+    asked |= {"granted": "true", "spine": "other", **change}
     spine = spark.sql(f"SELECT 'a' AS who, date'2024-01-01' AS at, 1 AS {asked.pop('spine')}")
     consents = spark.sql(
-        f"SELECT 'a' AS who, 'm' AS purpose, {asked.pop('given')} AS given, "
+        f"SELECT 'a' AS who, 'm' AS purpose, {asked.pop('granted')} AS granted, "
         "date'2024-01-01' AS valid_from, date'2024-01-01' AS known_ts"
     )
     with pytest.raises(error, match=re.escape(message)):

@@ -255,7 +255,7 @@ def test_features_made_of_sensitive_columns_are_refused(spark, bank):
 
 def test_features_need_consent_where_the_purpose_does(spark, bank):
     said = [(1, "marketing", True, T - timedelta(days=5)), (2, "marketing", False, T - timedelta(days=5))]
-    consents = spark.createDataFrame(said, "account_id long, purpose string, given boolean, valid_from timestamp")
+    consents = spark.createDataFrame(said, "account_id long, purpose string, granted boolean, valid_from timestamp")
     tables = Versions(**bank, consent=consents.withColumn("known_ts", F.col("valid_from")))
     policy = ConsentPolicy({"marketing": PurposeRule(needed=True), "credit_risk": PurposeRule(needed=False)})
     view = _view(purposes=("marketing", "credit_risk"))
