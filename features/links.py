@@ -9,6 +9,8 @@ from pyspark.sql import functions as F
 
 from strata.features.inputs import FeatureError, check_column, instant, quoted
 
+_OWN = "_known"
+
 
 @dataclass(frozen=True)
 class Link:
@@ -37,9 +39,12 @@ class Link:
 def follow(rows: DataFrame, link: Link, table: DataFrame, known_ts: str) -> DataFrame:
     """``rows`` with the columns that the link brings, once for each owner; ``known_ts`` is when both were known.
 
-    Rows that nobody owns are left out. Three shuffles: of the link's table by what it says and by key, of the rows by
-    key; without the last two where the table is small enough to be sent round. Raises ``FeatureError`` naming a column
-    that is missing or would stand twice.
+    When a row itself was known stands before all other columns: of two versions that both wait for an owner the later
+    one still wins, as the first column settles ties. Rows that nobody owns are left out.
+
+    Three shuffles: of the link's table by what it says and by key, of the rows by key; without the last two where the
+    table is small enough to be sent round. Raises ``FeatureError`` naming a column that is missing or would stand
+    twice.
     """
     for ours, theirs in link.on:
         check_column("link", rows, "the view's table", ours)
@@ -47,6 +52,7 @@ def follow(rows: DataFrame, link: Link, table: DataFrame, known_ts: str) -> Data
     if taken := [name for name in link.renamed if name in rows.columns]:
         raise FeatureError(f"link: the view's table has {', '.join(taken)} already; {link.table} brings it")
     owners = _owners(link, table)
+    rows = rows if _OWN in rows.columns else rows.select(quoted(known_ts).alias(_OWN), "*")
     same = [rows[ours] == owners[f"_on{place}"] for place, (ours, _) in enumerate(link.on)]
     both = rows.join(owners, same, "inner")
     # Greatest takes a null for nothing, but a row that was never known stays so.

@@ -38,7 +38,7 @@ IN_BOOK = Link(
 contact_calls = customer_events(
     "contact_calls",
     "call_record",
-    ("call_id", "customer_id", "relation_label"),
+    ("call_id", "customer_id"),
     "Calls to people who stand in the caller's own contact book.",
     windowed("callee_hash", label="called", aggs=("distinct",), days=(90, 365)),
     windowed("callee_hash", label="called", by=("relation_label", ("family", "colleague", "friend", "service")),

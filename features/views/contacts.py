@@ -51,7 +51,7 @@ OTHERS = "member_id <> customer_id"
 contact_arrears = customer_events(
     "contact_arrears",
     "delinquency",
-    ("loan_id", "month_end", "member_id", "phone_hash", "customer_id"),
+    ("loan_id", "month_end", "customer_id"),
     "Arrears of the customers in somebody's contact book, as known then; one's own never count.",
     windowed("member_id", label="lent", where=OTHERS, aggs=("distinct",), days=(365, 730)),
     windowed("member_id", label="late", where=f"{OTHERS} AND days_past_due >= 30", aggs=("distinct",),

@@ -15,7 +15,7 @@ PEOPLE_OF_ADDRESS = Link("customer", (("home_address_hash", "home_address_hash")
 home = customer_events(
     "home",
     "transaction",
-    ("transaction_id", "member_id", "home_address_hash", "customer_id"),
+    ("transaction_id", "customer_id"),
     "Postings of all the people who share, or shared, an address with the customer, and the customer's own.",
     windowed("amount", label="in", where=EARNED, aggs=("sum",), days=(90, 365), unit="amt"),
     windowed("amount", label="bought", where=BOUGHT, aggs=("sum",), days=(30, 90, 365), unit="amt"),

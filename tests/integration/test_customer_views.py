@@ -13,7 +13,7 @@ import pandas as pd
 import pytest
 from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
-from pyspark.sql.types import StructField, StructType
+from pyspark.sql.types import StructField, StructType, TimestampType
 
 from strata.features import FeatureStore
 from strata.features.contracts import feature_table
@@ -103,13 +103,17 @@ def measured(view: FeatureView, features: list[Feature], tables: Lake) -> pd.Dat
     found = linked(rows.toPandas(), view, tables)
     if words & brought:
         fields = [
+            StructField("own", TimestampType()),
             *rows.schema.fields,
             *(brought_field(link, name, tables) for link in view.links for name in link.renamed),
         ]
         types = StructType([next(field for field in fields if field.name == name) for name in found.columns])
-        found = with_measures(
-            rows.sparkSession.createDataFrame(found.astype(object).where(found.notna(), None), types), features
-        ).toPandas()
+        # Times stay as pandas has them, in the session's zone; all else goes back as objects, nulls as nulls.
+        times = [name for name in found.columns if found[name].dtype.kind == "M"]
+        found = found.dropna(subset=times)
+        others = found.drop(columns=times).astype(object)
+        back = pd.concat([found[times], others.where(others.notna(), None)], axis=1)[list(found.columns)]
+        found = with_measures(rows.sparkSession.createDataFrame(back, types), features).toPandas()
     return found.rename(columns={name: f"id {name}" for name in ids}).assign(
         customer_id=found["customer_id"], event_ts=found["event_ts"]
     )
@@ -124,7 +128,8 @@ def brought_field(link: Link, name: str, tables: Lake) -> StructField:
 
 
 def linked(found: pd.DataFrame, view: FeatureView, tables: Lake) -> pd.DataFrame:
-    """Rows once for each owner; known when both were."""
+    """Rows once for each owner; known when both were, of which the rows' own time tells versions apart."""
+    found["own"] = found["known_ts"]
     for link in view.links:
         said = tables.read(link.table).where(link.where or "true").toPandas().dropna(subset=[link.on[0][1]])
         keys = [theirs for _, theirs in link.on]
@@ -141,7 +146,7 @@ def linked(found: pd.DataFrame, view: FeatureView, tables: Lake) -> pd.DataFrame
 
 def known(view: FeatureView, rows: pd.DataFrame, at: pd.Timestamp) -> pd.DataFrame:
     """Of each event the version known last by ``at``; only those that had happened."""
-    rows = rows[rows["known_ts"] <= at].sort_values("known_ts")
+    rows = rows[rows["known_ts"] <= at].sort_values(["known_ts", "own"])
     ids = [name for name in rows.columns if name.startswith("id ")]
     if ids:
         rows = rows.drop_duplicates(ids, keep="last")

@@ -71,6 +71,19 @@ def test_of_many_owners_the_first_few_count_whoever_comes_later(spark: SparkSess
     assert sorted(row["customer_id"] for row in found.collect()) == [7, 9]
 
 
+def test_of_versions_that_wait_for_an_owner_the_later_known_counts(spark: SparkSession):
+    """By the amount the one that was known first would come last."""
+    kinds = "payment_id bigint, account_id bigint, amount int, event_ts timestamp, known_ts timestamp"
+    given = [(1, 10, 90, _day(2), _day(3)), (1, 10, 40, _day(2), _day(5)), (2, 10, 7, _day(2), _day(9))]
+    one = FeatureView(**{
+        **_fields(view()), "links": (OWNER,), "event_id": "payment_id",
+        "items": (windowed("amount", aggs=("sum",), days=(30,)),),
+    })  # fmt: skip
+    spine = spark.createDataFrame([(7, date(2025, 1, day)) for day in (7, 9, 11)], "customer_id bigint, at date")
+    found = compute(one, spine, spark.createDataFrame(given, kinds), holders(spark, (10, 7, "owner", 8)))
+    assert {row["at"].day: row["paying_amount_sum_30d"] for row in found.collect()} == {7: 0, 9: 40, 11: 47}
+
+
 def test_links_are_followed_one_after_the_other(spark: SparkSession):
     spine = spark.createDataFrame([(7, date(2025, 1, day)) for day in (4, 6, 8, 20)], "customer_id bigint, at date")
     given = payments(spark, (100, 1, 2, 2), (101, 1, 7, 7), (102, 2, 7, 7), (103, 9, 7, 7), (104, 1, 7, None))
