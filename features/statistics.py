@@ -54,8 +54,12 @@ def histogram(ranks: Sequence[float], low: float, high: float, bins: int = 12) -
     """
     counts = [0] * (bins + 2)
     for value in ranks:
-        inside = bins - 1 if value >= high else int((value - low) / (high - low) * bins)
-        counts[0 if value < low else bins + 1 if value > high else 1 + min(inside, bins - 1)] += 1
+        if value < low or value > high:
+            counts[0 if value < low else bins + 1] += 1
+        else:
+            # Where all but a few values are one, there is no width to part.
+            inside = bins - 1 if value == high else int((value - low) / (high - low) * bins)
+            counts[1 + min(inside, bins - 1)] += 1
     return counts
 
 

@@ -19,7 +19,6 @@ import numpy as np
 from pyspark.sql import Column, DataFrame, SparkSession
 from pyspark.sql import functions as F
 
-from strata.conf.tables import SILVER
 from strata.features import FeatureStore
 from strata.features.statistics import feature_statistics, measurable
 from strata.features.views import customer_views
@@ -84,10 +83,8 @@ def copied(rows: DataFrame, number: int) -> DataFrame:
 
 
 def multiply(spark: SparkSession, small: Lake, large: Path, copies: int) -> Iterator[tuple[str, DataFrame]]:
-    """Write every silver table of the copies as known by ``DAY``; yield what became known then, to be added later."""
-    for name in SILVER:
-        if not small.exists(name):
-            continue
+    """Write the views' tables of the copies as known by ``DAY``; yield what became known then, to be added later."""
+    for name in sorted({name for view in customer_views() for name in (view.entity.source, *view.tables)}):
         rows = small.read(name)
         whole = reduce(DataFrame.unionByName, [copied(rows, number) for number in range(copies)])
         known = F.to_date("known_ts")

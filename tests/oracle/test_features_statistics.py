@@ -45,6 +45,7 @@ def _shares(values, low, high, bins=12):
 def test_features_histogram_places_borders_and_single_values():
     assert histogram([0.0, 1.0, 2.0, 3.0, 4.0], 1.0, 3.0, bins=2) == [1, 1, 2, 1]
     assert histogram([5.0, 5.0], 5.0, 5.0, bins=3) == [0, 0, 0, 2, 0]
+    assert histogram([1.0, 5.0, 9.0], 5.0, 5.0, bins=3) == [1, 0, 0, 1, 1]
 
 
 def test_features_without_values_have_no_ranks(spark):
