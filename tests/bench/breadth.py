@@ -20,6 +20,7 @@ from pyspark.sql import Column, DataFrame, SparkSession
 from pyspark.sql import functions as F
 
 from strata.features import FeatureStore
+from strata.features.compute import pass_key
 from strata.features.statistics import feature_statistics, measurable
 from strata.features.views import customer_views
 from strata.jobs.runtime.run import open_session
@@ -52,16 +53,16 @@ SMALL = Sizes(500, (1, 2), SCRATCH / "results_small")
 
 
 def run(sizes: Sizes = FULL) -> None:
-    """Measure what is missing, then print and keep the table."""
-    code = sorted((HERE.parents[1] / "features").rglob("*.py"))
+    """Measure what is missing; print and keep the table, from the second size on."""
+    stamp = stamp_of(*sorted((HERE.parents[1] / "features").rglob("*.py")))
     prepared(sizes.customers)
-    measured = [
-        kept(sizes.folder / "customer_features" / f"{n}.json", stamp_of(*code), partial(_apart, sizes.customers, n))
-        for n in sizes.copies
-    ]
-    text = breadth_table(measured)
-    (sizes.folder / "customer_features.md").write_text(text)
-    print(text)
+    measured = []
+    for copies in sizes.copies:
+        path = sizes.folder / "customer_features" / f"{copies}.json"
+        measured.append(kept(path, stamp, partial(_apart, sizes.customers, copies)))
+        if len(measured) > 1:
+            (sizes.folder / "customer_features.md").write_text(breadth_table(measured))
+    print(breadth_table(measured))
 
 
 def _apart(customers: int, copies: int) -> Measurement:
@@ -94,7 +95,7 @@ def multiply(spark: SparkSession, small: Lake, large: Path, copies: int) -> Iter
 
 
 def measure(customers: int, copies: int) -> Measurement:
-    """Publish the day subject by subject; of the largest bank then the day after it, when its rows have come."""
+    """Publish the day subject by subject; of the smallest bank then the day after it, when its rows have come."""
     settings = settings_of(customers)
     spark = open_session(settings)
     large = SCRATCH / "customer_features" / f"{customers}_{copies}"
@@ -107,7 +108,7 @@ def measure(customers: int, copies: int) -> Measurement:
         names = measurable(whole, [feature.name for view in customer_views() for feature in view.features])
         feature_statistics(whole, names).collect()
     added, second = 0, {}
-    if copies == COPIES[-1]:
+    if copies == 1:
         for path, more in later:
             more.write.format("delta").mode("append").save(path)
             added += more.count()
@@ -125,15 +126,22 @@ def _store(spark: SparkSession, root: Path) -> FeatureStore:
 
 
 def _published(spark: SparkSession, root: Path, day: date) -> dict[str, Measurement]:
-    """What each view's slice of a day costs, in a run of its own."""
-    store = _store(spark, root)
-    costs = {}
-    for view in customer_views():
+    """What a slice of a day costs, views of one pass together, in a run of its own."""
+    store, costs = _store(spark, root), {}
+    for names in _passes():
         with metered(spark) as reading:
-            store.materialize(view.name, day, day)
-        costs[view.name] = vars(reading)
-        print(f"bench: {view.name} {reading.seconds:.0f} s", flush=True)
+            store.materialize(names, day, day)
+        costs[", ".join(names)] = vars(reading)
+        print(f"bench: {', '.join(names)} {reading.seconds:.0f} s", flush=True)
     return costs
+
+
+def _passes() -> list[list[str]]:
+    """The views' names, those together that one scan serves."""
+    together: dict[tuple[object, ...], list[str]] = {}
+    for view in customer_views():
+        together.setdefault(pass_key(view), []).append(view.name)
+    return list(together.values())
 
 
 def breadth_table(measured: list[Measurement]) -> str:
@@ -152,12 +160,13 @@ def breadth_table(measured: list[Measurement]) -> str:
         slope = np.polyfit(sizes, np.log(values), 1)[0]
         end = np.log(values[-1] / values[-2]) / (sizes[-1] - sizes[-2])
         told.append(f"{figure.replace('_', ' ')} {slope:.2f} (between the last two sizes {end:.2f})")
+    first = measured[0]
     lead = (
-        f"{last['features']} features in {len(last['first'])} views, of one day, from {MONTHS - 1} months of history; "
-        f"the largest bank has {last['rows']:,} rows, {last['postings']:,} of them postings; on the day "
-        f"{last['added']:,} more become known. 2 cores, local mode, {last['memory']} driver; one run each, a view at a "
-        "time, in a session that has run nothing else. The day after is the next slice of every view, once its rows "
-        "have come. Banks over the first size are copies of it under new keys."
+        f"{last['features']} features in {len(customer_views())} views, of one day, from {MONTHS - 1} months of history; "
+        f"the largest bank has {last['rows']:,} rows, {last['postings']:,} of them postings. 2 cores, local mode, "
+        f"{last['memory']} driver; one run each, a pass at a time, in a session that has run nothing else. The day after "
+        f"is the next slice of every view, when {first['added']:,} rows more are known. Banks over the first size are "
+        "copies of it under new keys."
     )
     exponents = f"Exponents with customers: {'; '.join(told)}."
     return f"# What customers' features cost\n\n{lead}\n\n{table(titles, rows)}\n{exponents}\n"
