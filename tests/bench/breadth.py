@@ -162,10 +162,10 @@ def breadth_table(measured: list[Measurement]) -> str:
         told.append(f"{figure.replace('_', ' ')} {slope:.2f} (between the last two sizes {end:.2f})")
     first = measured[0]
     lead = (
-        f"{last['features']} features in {len(customer_views())} views, of one day, from {MONTHS - 1} months of history; "
-        f"the largest bank has {last['rows']:,} rows, {last['postings']:,} of them postings. 2 cores, local mode, "
-        f"{last['memory']} driver; one run each, a pass at a time, in a session that has run nothing else. The day after "
-        f"is the next slice of every view, when {first['added']:,} rows more are known. Banks over the first size are "
+        f"{last['features']} features in {len(customer_views())} views, of one day, from {MONTHS - 1} months of "
+        f"history; the largest bank has {last['rows']:,} rows, {last['postings']:,} of them postings. 2 cores, local mode, "
+        f"{last['memory']} driver; one run each, a pass at a time, in a session that has run nothing else. The day "
+        f"after is the next slice of every view, when {first['added']:,} rows more are known. Banks over the first size are "
         "copies of it under new keys."
     )
     exponents = f"Exponents with customers: {'; '.join(told)}."
