@@ -163,10 +163,10 @@ def breadth_table(measured: list[Measurement]) -> str:
     first = measured[0]
     lead = (
         f"{last['features']} features in {len(customer_views())} views, of one day, from {MONTHS - 1} months of "
-        f"history; the largest bank has {last['rows']:,} rows, {last['postings']:,} of them postings. 2 cores, local mode, "
-        f"{last['memory']} driver; one run each, a pass at a time, in a session that has run nothing else. The day "
-        f"after is the next slice of every view, when {first['added']:,} rows more are known. Banks over the first size are "
-        "copies of it under new keys."
+        f"history; the largest bank has {last['rows']:,} rows, {last['postings']:,} of them postings. 2 cores, local "
+        f"mode, {last['memory']} driver; one run each, a pass at a time, in a session that has run nothing else. The day "
+        f"after is the next slice of every view, when {first['added']:,} rows more are known. Banks over the first size "
+        "are copies of it under new keys."
     )
     exponents = f"Exponents with customers: {'; '.join(told)}."
     return f"# What customers' features cost\n\n{lead}\n\n{table(titles, rows)}\n{exponents}\n"
