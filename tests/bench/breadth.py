@@ -162,11 +162,11 @@ def breadth_table(measured: list[Measurement]) -> str:
         told.append(f"{figure.replace('_', ' ')} {slope:.2f} (between the last two sizes {end:.2f})")
     first = measured[0]
     lead = (
-        f"{last['features']} features in {len(customer_views())} views, of one day, from {MONTHS - 1} months of "
-        f"history; the largest bank has {last['rows']:,} rows, {last['postings']:,} of them postings. 2 cores, local "
-        f"mode, {last['memory']} driver; one run each, a pass at a time, in a session that has run nothing else. The day "
-        f"after is the next slice of every view, when {first['added']:,} rows more are known. Banks over the first size "
-        "are copies of it under new keys."
+        f"{last['features']} features in {len(customer_views())} views of one day, from {MONTHS - 1} months. "
+        f"The largest bank has {last['rows']:,} rows, {last['postings']:,} of them postings; those over the first size "
+        f"are copies of it under new keys. 2 cores, local mode, {last['memory']} driver; one run, a pass at a time, "
+        "in a session that has run nothing else. The day after is the next slice of every view, when "
+        f"{first['added']:,} rows more are known."
     )
     exponents = f"Exponents with customers: {'; '.join(told)}."
     return f"# What customers' features cost\n\n{lead}\n\n{table(titles, rows)}\n{exponents}\n"
