@@ -1,4 +1,4 @@
-"""Views over other views, and streaks of months."""
+"""Views over other views, streaks of months, and public holidays."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from strata.conf.contracts import Personal
 from strata.features import Entity, FeatureError, FeatureView, Link, derived, windowed
 from strata.features.compute import compute_features, plan_passes
 from strata.features.permissions import check_use
-from strata.features.views.common import streak
+from strata.features.views.common import streak, with_holidays
 
 WHO = Entity("customer", ("customer_id",), "customer", "since")
 SHARED = {"version": 1, "entity": WHO, "owner": "tests", "event_ts": "event_ts", "known_ts": "known_ts"}
@@ -125,3 +125,11 @@ def test_a_streak_runs_over_more_months_than_a_number_has_bits_for(spark: SparkS
     assert {row["at"]: row["ins_in_a_row_months"] for row in found} == {
         date(2018 + month // 12, month % 12 + 1, 3): min(month, 24) for month in range(1, 84)
     }
+
+
+def test_holidays_are_those_of_the_notice(spark: SparkSession):
+    """Spring Festival of 2025 was from 28 January to 4 February."""
+    days = [date(2025, 1, day) for day in range(24, 32)] + [date(2025, 2, day) for day in range(1, 10)]
+    rows = spark.createDataFrame([(day,) for day in days], "day date").selectExpr("CAST(day AS timestamp) event_ts")
+    found = with_holidays(rows).where("is_holiday").selectExpr("to_date(event_ts) AS day").collect()
+    assert sorted(row["day"] for row in found) == days[4:12]
