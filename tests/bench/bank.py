@@ -11,13 +11,17 @@ from strata.conf.settings import Settings, load_settings
 from strata.jobs import ingest, simulate_bank
 from strata.jobs.runtime.run import execute, open_session, parser
 from tests.bench.kept import HERE, SCRATCH, stamp_of
+from tests.bench.simulation import MONTHS
 
-MONTHS = 24
+
+def folder_of(customers: int) -> Path:
+    """Where a bank of that size lies."""
+    return SCRATCH / "banks" / str(customers)
 
 
-def settings_of(customers: int, folder: Path | None = None) -> Settings:
-    """Where a bank of that size lies, and how its jobs run."""
-    folder = folder or SCRATCH / "banks" / str(customers)
+def settings_of(customers: int) -> Settings:
+    """Where a bank of that size has its parts, and how its jobs run."""
+    folder = folder_of(customers)
     return load_settings(
         "simulated",
         lake=str(folder / "lake"),
@@ -30,16 +34,15 @@ def settings_of(customers: int, folder: Path | None = None) -> Settings:
     )
 
 
-def prepared(customers: int) -> Path:
-    """The folder of an ingested bank; made in a process of its own when the code that makes it has changed."""
-    folder = SCRATCH / "banks" / str(customers)
+def prepared(customers: int) -> None:
+    """See to it that the bank is there: made in a process of its own when the code that makes it has changed."""
+    folder = folder_of(customers)
     mark = folder / "stamp"
     if not mark.exists() or mark.read_text() != _stamp():
         shutil.rmtree(folder, ignore_errors=True)
         folder.mkdir(parents=True)
         subprocess.run([sys.executable, "-m", "tests.bench.bank", str(customers)], check=True)
         mark.write_text(_stamp())
-    return folder
 
 
 def _stamp() -> str:

@@ -1,13 +1,12 @@
 """Part customer_features: what a day of all customers' features costs, and the day after it, by subject and size.
 
 Larger banks are the bank of 10,000 customers copied under new keys. Each size runs in a process of its own:
-``python -m tests.bench.breadth COPIES ANSWER``.
+``python -m tests.bench.breadth CUSTOMERS COPIES ANSWER``.
 """
 
 from __future__ import annotations
 
 import shutil
-import subprocess
 import sys
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
@@ -26,9 +25,10 @@ from strata.features.views import customer_views
 from strata.jobs.runtime.run import open_session
 from strata.jobs.runtime.slices import FeatureTables
 from strata.jobs.runtime.tables import Lake
-from tests.bench.bank import MONTHS, prepared, settings_of
-from tests.bench.kept import HERE, RESULTS, SCRATCH, Measurement, kept, read, stamp_of, table, write
+from tests.bench.bank import prepared, settings_of
+from tests.bench.kept import HERE, RESULTS, SCRATCH, Measurement, apart, kept, stamp_of, table, write
 from tests.bench.meter import metered
+from tests.bench.simulation import MONTHS
 
 CUSTOMERS = 10_000
 COPIES = (1, 3, 10)
@@ -55,20 +55,13 @@ SMALL = Sizes(500, (1, 2), SCRATCH / "results_small")
 def run(sizes: Sizes = FULL) -> None:
     """Measure what is missing; print and keep the table, from the second size on."""
     stamp = stamp_of(*sorted((HERE.parents[1] / "features").rglob("*.py")))
-    prepared(sizes.customers)
     measured = []
     for copies in sizes.copies:
         path = sizes.folder / "customer_features" / f"{copies}.json"
-        measured.append(kept(path, stamp, partial(_apart, sizes.customers, copies)))
+        measured.append(kept(path, stamp, partial(apart, "breadth", sizes.customers, copies)))
         if len(measured) > 1:
             (sizes.folder / "customer_features.md").write_text(breadth_table(measured))
     print(breadth_table(measured))
-
-
-def _apart(customers: int, copies: int) -> Measurement:
-    answer = SCRATCH / "jobs" / f"customer_features_{customers}_{copies}.json"
-    subprocess.run([sys.executable, "-m", "tests.bench.breadth", str(customers), str(copies), str(answer)], check=True)
-    return read(answer)
 
 
 def copied(rows: DataFrame, number: int) -> DataFrame:
@@ -83,24 +76,25 @@ def copied(rows: DataFrame, number: int) -> DataFrame:
     return rows if number == 0 else rows.select(*(moved(name, kind).alias(name) for name, kind in rows.dtypes))
 
 
-def multiply(spark: SparkSession, small: Lake, large: Path, copies: int) -> Iterator[tuple[str, DataFrame]]:
+def multiply(small: Lake, large: Lake, copies: int) -> Iterator[tuple[str, DataFrame]]:
     """Write the views' tables of the copies as known by ``DAY``; yield what became known then, to be added later."""
     for name in sorted({name for view in customer_views() for name in (view.entity.source, *view.tables)}):
         rows = small.read(name)
         whole = reduce(DataFrame.unionByName, [copied(rows, number) for number in range(copies)])
         known = F.to_date("known_ts")
-        path = str(large / "silver" / name)
+        path = large.path(name)
         whole.where(known < F.lit(DAY)).write.format("delta").option("delta.enableChangeDataFeed", "true").save(path)
         yield path, whole.where(known == F.lit(DAY))
 
 
 def measure(customers: int, copies: int) -> Measurement:
     """Publish the day subject by subject; of the smallest bank then the day after it, when its rows have come."""
+    prepared(customers)
     settings = settings_of(customers)
     spark = open_session(settings)
     large = SCRATCH / "customer_features" / f"{customers}_{copies}"
     shutil.rmtree(large, ignore_errors=True)
-    later = list(multiply(spark, Lake(spark, settings.lake), large, copies))
+    later = list(multiply(Lake(spark, settings.lake), Lake(spark, str(large)), copies))
     rows = {Path(path).name: spark.read.format("delta").load(path).count() for path, _ in later}
     first = _published(spark, large, DAY)
     with metered(spark) as statistics:

@@ -5,7 +5,6 @@ Each size runs in a process of its own: ``python -m tests.bench.growth COPIES AN
 
 from __future__ import annotations
 
-import subprocess
 import sys
 import tempfile
 from functools import partial
@@ -18,7 +17,7 @@ from strata.jobs import run_all
 from strata.jobs.runtime.ledger import code_version
 from strata.jobs.runtime.run import execute, open_session, parser
 from tests.bench.book import copy_book
-from tests.bench.kept import RESULTS, SCRATCH, Measurement, kept, read, table, write
+from tests.bench.kept import RESULTS, Measurement, apart, kept, table, write
 from tests.bench.meter import metered
 
 COPIES = (1, 4, 16)
@@ -26,16 +25,10 @@ COPIES = (1, 4, 16)
 
 def run() -> None:
     """Measure what is missing, then print and keep the table."""
-    sizes = [kept(RESULTS / "book" / f"{n}.json", code_version(), partial(_apart, n)) for n in COPIES]
+    sizes = [kept(RESULTS / "book" / f"{n}.json", code_version(), partial(apart, "growth", n)) for n in COPIES]
     text = growth_table(sizes)
     (RESULTS / "book.md").write_text(text)
     print(text)
-
-
-def _apart(copies: int) -> Measurement:
-    answer = SCRATCH / "jobs" / f"book_{copies}.json"
-    subprocess.run([sys.executable, "-m", "tests.bench.growth", str(copies), str(answer)], check=True)
-    return read(answer)
 
 
 def growth_table(sizes: list[Measurement]) -> str:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import hashlib
 import json
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -21,6 +23,14 @@ def kept(path: Path, stamp: str, measure: Callable[[], Measurement]) -> Measurem
     found = {"stamp": stamp, **measure()}
     write(path, found)
     return found
+
+
+def apart(module: str, *arguments: int) -> Measurement:
+    """What ``tests.bench.<module>`` measures in a process, and so a memory, of its own."""
+    given = [str(argument) for argument in arguments]
+    answer = SCRATCH / "jobs" / f"{'_'.join([module, *given])}.json"
+    subprocess.run([sys.executable, "-m", f"tests.bench.{module}", *given, str(answer)], check=True)
+    return read(answer)
 
 
 def read(path: Path) -> Measurement:

@@ -1,16 +1,15 @@
 """Part feature_power: what customers' features tell of default, response and fraud, on the simulated bank's truth.
 
-Features are exact as of each question. What the part keeps: ``feature_power/<view>.parquet`` in the scratch folder (the
-features of every question), ``results/feature_power.json`` (all figures) and ``results/feature_power.md``.
+Features are exact as of each question. What the part keeps: ``feature_power/`` beside the bank (the features of every
+question), ``results/feature_power.json`` (all figures) and ``results/feature_power.md``.
 """
 
 from __future__ import annotations
 
-import subprocess
 import sys
 from collections.abc import Callable, Mapping
 from datetime import datetime
-from functools import reduce
+from functools import partial, reduce
 from pathlib import Path
 from zoneinfo import ZoneInfo
 
@@ -27,7 +26,7 @@ from strata.jobs.runtime.slices import FeatureTables
 from strata.jobs.runtime.tables import Lake
 from strata.models import Binning, fit_binning
 from tests.bench.bank import prepared, settings_of
-from tests.bench.kept import HERE, RESULTS, SCRATCH, Measurement, kept, read, stamp_of, write
+from tests.bench.kept import HERE, RESULTS, Measurement, apart, kept, stamp_of, write
 from tests.bench.power_figures import drivers, redundancy, subjects, unsteady
 from tests.bench.power_table import power_table
 
@@ -47,21 +46,14 @@ def run() -> None:
     """Measure what is missing, then print and keep the table."""
     root = HERE.parents[1]
     code = [*(root / "features").rglob("*.py"), *sorted(HERE.glob("power*.py"))]
-    found = kept(RESULTS / "feature_power.json", stamp_of(*sorted(code)), _apart)
+    found = kept(RESULTS / "feature_power.json", stamp_of(*sorted(code)), partial(apart, "power", CUSTOMERS))
     text = power_table(found)
     (RESULTS / "feature_power.md").write_text(text)
     print(text)
 
 
-def _apart() -> Measurement:
-    answer = SCRATCH / "jobs" / "feature_power.json"
-    prepared(CUSTOMERS)
-    subprocess.run([sys.executable, "-m", "tests.bench.power", str(CUSTOMERS), str(answer)], check=True)
-    return read(answer)
-
-
 def questions(lake: Lake, truth: dict[str, DataFrame]) -> DataFrame:
-    """A row a question: ``row``, ``kind``, ``customer_id``, ``at``, ``outcome`` (null where none is asked for)."""
+    """A row a question: ``row``, ``kind``, ``customer_id``, ``at``, ``outcome``, ``truth``: its true chance."""
     chances = truth["truth_response"].where(F.col("product_code") == PRODUCT)
     chances = chances.select("customer_id", "channel", F.col("treated").alias("truth"))
     touches = _touches(lake).join(chances, ["customer_id", "channel"], "inner").drop("channel")
@@ -123,11 +115,13 @@ def features_of(store: FeatureStore, view: FeatureView, asked: DataFrame, folder
 
 def measure(customers: int) -> Measurement:
     """All figures."""
+    prepared(customers)
     settings = settings_of(customers)
     spark = open_session(settings)
     lake = Lake(spark, settings.lake)
     home = Path(settings.lake).parent
-    folder = SCRATCH / "feature_power" / str(customers)
+    # Beside the bank that they are of, and gone with it; of other questions in another folder.
+    folder = home / "feature_power" / stamp_of(Path(__file__))
     folder.mkdir(parents=True, exist_ok=True)
     truth = {
         path.name: spark.read.format("delta").load(str(path)) for path in (home / "truth").iterdir() if path.is_dir()

@@ -6,7 +6,6 @@ Each size runs in a process of its own: ``python -m tests.bench.simulation CUSTO
 from __future__ import annotations
 
 import shutil
-import subprocess
 import sys
 from dataclasses import dataclass
 from functools import partial
@@ -17,7 +16,7 @@ import numpy as np
 from strata.conf.settings import load_settings
 from strata.jobs import simulate_bank
 from strata.jobs.runtime.run import execute, open_session, parser
-from tests.bench.kept import HERE, RESULTS, SCRATCH, Measurement, kept, read, stamp_of, table, write
+from tests.bench.kept import HERE, RESULTS, SCRATCH, Measurement, apart, kept, stamp_of, table, write
 from tests.bench.meter import metered
 
 MONTHS = 24
@@ -40,18 +39,16 @@ def run(sizes: Sizes = FULL) -> None:
     code = sorted((HERE.parents[1] / "jobs" / "simulate").glob("*.py"))
     stamp = stamp_of(*code, HERE.parents[1] / "conf" / "simulation.yml")
     measured = [
-        kept(sizes.folder / "simulation" / f"{customers}.json", stamp, partial(_apart, customers))
+        kept(
+            sizes.folder / "simulation" / f"{customers}.json",
+            stamp,
+            partial(apart, "simulation", customers),
+        )
         for customers in sizes.customers
     ]
     text = simulation_table(measured)
     (sizes.folder / "simulation.md").write_text(text)
     print(text)
-
-
-def _apart(customers: int) -> Measurement:
-    answer = SCRATCH / "jobs" / f"simulation_{customers}.json"
-    subprocess.run([sys.executable, "-m", "tests.bench.simulation", str(customers), str(answer)], check=True)
-    return read(answer)
 
 
 def simulation_table(measured: list[Measurement]) -> str:
