@@ -104,6 +104,13 @@ class Feature:
     intermediate: bool
     inputs: tuple[str, ...] = ()
     type: str | None = None
+    # A derived feature's SQL as its author wrote it, where ``measure`` casts what comes from other views.
+    written: str | None = None
+
+    @property
+    def formula(self) -> str:
+        """Its SQL as people read it."""
+        return self.written or self.measure
 
     @property
     def published_type(self) -> str:
@@ -392,6 +399,7 @@ class FeatureView:
             view=self.name,
             kind="derived",
             measure=WORD.sub(as_published, item.sql),
+            written=item.sql,
             agg=None,
             days=None,
             unit=item.unit,

@@ -15,8 +15,6 @@ _LITERAL = re.compile(r"'(?:[^'\\]|\\.|'')*'")
 # A word that opens a bracket is a function's name, though a column may be called the same (day, month).
 _COLUMN = re.compile(r"\b[A-Za-z_][A-Za-z0-9_]*\b(?!\s*\()")
 
-_CAST = re.compile(r"\bCAST\(([a-z0-9_]+_[a-z0-9_]+) AS (?:bigint|double|decimal\(\d+,\d+\)|int)\)")
-
 
 @dataclass(frozen=True, order=True)
 class Origin:
@@ -45,11 +43,6 @@ def origins(feature: Feature, view: FeatureView, tables: Mapping[str, Table]) ->
         brought = {name: Origin(link.table, theirs) for link in owner.links for name, theirs in link.renamed.items()}
         found += [*_of_table(owner.source, words, tables), *(one for name, one in brought.items() if name in words)]
     return tuple(dict.fromkeys(found))
-
-
-def readable(sql: str) -> str:
-    """SQL for people: what other views offer without the cast to the type that it is published in."""
-    return _CAST.sub(r"\1", sql)
 
 
 def shared_origins(view: FeatureView, tables: Mapping[str, Table]) -> tuple[Origin, ...]:

@@ -6,7 +6,6 @@ import re
 
 from strata.features.aggregates import ZERO_WHEN_EMPTY
 from strata.features.definitions import Feature, FeatureView
-from strata.features.lineage import readable
 
 _DIVISOR = re.compile(r"nullif\((.+?), 0\)")
 _UNLESS = re.compile(r"^CASE WHEN (.+?) THEN (?!.*\bELSE\b)", re.DOTALL)
@@ -38,7 +37,7 @@ def can_be_null(feature: Feature, view: FeatureView) -> bool:
 
 def _of_derived(feature: Feature, view: FeatureView) -> list[str]:
     """Each way in which a derived feature comes to be null; none when there is none."""
-    sql = readable(feature.measure)
+    sql = feature.formula
     said = [f"null where {_bare(divisor)} is 0" for divisor in dict.fromkeys(_DIVISOR.findall(sql))]
     said += [f"null unless {_short(condition)}" for condition in _UNLESS.findall(sql)]
     empty = _nullable_inputs(feature, view)

@@ -184,16 +184,20 @@ def _check_type(view: FeatureView, name: str, kind: DataType, wanted: str) -> No
 
 def _stand(tables: SlicePort, views: Sequence[FeatureView], days: Sequence[date]) -> bool:
     """Whether the views are over others whose slices of all these days show the sources as the run sees them."""
-    below = {one.name: one for view in views for one in view.over}
-    planned = builds(tables, list(below.values()), days[0], days[-1])
-    return bool(below) and all(set(days) <= set(build.current) for build in planned)
+    below = _below(views)
+    return bool(below) and all(set(days) <= set(build.current) for build in builds(tables, below, days[0], days[-1]))
+
+
+def _below(views: Sequence[FeatureView]) -> list[FeatureView]:
+    """The views that these are over, each once."""
+    return list({one.name: one for view in views for one in view.over}.values())
 
 
 def _from_slices(tables: SlicePort, views: Sequence[FeatureView], spine: DataFrame, days: Sequence[date]) -> DataFrame:
     """The same rows as ``_computed`` for views over others, from those views' slices: a join each and no pass."""
     features = [feature for view in views for feature in view.features]
     rows, keys = spine, [*views[0].entity.keys, AS_OF]
-    for below in {one.name: one for view in views for one in view.over}.values():
+    for below in _below(views):
         slices = tables.read(feature_table(below).name).where(F.col(AS_OF).isin(list(days)))
         rows = rows.join(slices, keys, "left")
     own = {view.name for view in views}
@@ -254,8 +258,8 @@ def _dirty(
     tables: SlicePort, views: Sequence[FeatureView], since: Mapping[str, int], days: Sequence[date]
 ) -> DataFrame:
     """Cells that changed rows of the views' tables, or of the table that says who exists, can reach."""
-    if below := {one.name: one for view in views for one in view.over}:
-        return reduce(DataFrame.unionByName, [_dirty(tables, [one], since, days) for one in below.values()]).distinct()
+    if below := _below(views):
+        return reduce(DataFrame.unionByName, [_dirty(tables, [one], since, days) for one in below]).distinct()
     view, parts = views[0], []
     longest = max((f.days or 0 for one in views for f in one.all_features.values()), default=0)
     moved = {

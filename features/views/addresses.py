@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 from strata.features.definitions import derived, windowed
-from strata.features.views.common import customer_events
+from strata.features.views.common import customer_events, km_apart
 
 _BY = ("kind", ("home", "work", "shipping"))
-_APART = (
-    "111 * sqrt(power(addresses_lat_home_last_3650d_deg - addresses_lat_work_last_3650d_deg, 2) + "
-    "power((addresses_lon_home_last_3650d_deg - addresses_lon_work_last_3650d_deg) * "
-    "cos(radians(addresses_lat_home_last_3650d_deg)), 2))"
+_HOME, _WORK = (
+    tuple(f"addresses_{axis}_{kind}_last_3650d_deg" for axis in ("lat", "lon")) for kind in ("home", "work")
 )
+_APART = km_apart(*_HOME, *_WORK)
 
 addresses = customer_events(
     "addresses",

@@ -5,6 +5,7 @@ from __future__ import annotations
 from strata.features.definitions import windowed
 from strata.features.links import Link
 from strata.features.views.common import RISK_ALONE, customer_events, pace, share, since
+from strata.features.views.contacts import RELATIONS
 
 # A phone that many give as theirs tells nothing of one of them: the first few count.
 OWNER_OF_PHONE = Link("customer", (("caller_hash", "phone_hash"),), ("customer_id",), at_most=5)
@@ -41,7 +42,7 @@ contact_calls = customer_events(
     ("call_id", "customer_id"),
     "Calls to people who stand in the caller's own contact book.",
     windowed("callee_hash", label="called", aggs=("distinct",), days=(90, 365)),
-    windowed("callee_hash", label="called", by=("relation_label", ("family", "colleague", "friend", "service")),
+    windowed("callee_hash", label="called", by=("relation_label", RELATIONS),
              aggs=("distinct",), days=(365,)),
     windowed("call_id", label="made", aggs=("count",), days=(90,)),
     windowed("seconds", label="talked", aggs=("sum",), days=(90,), unit="s"),

@@ -70,13 +70,13 @@ def _view(
     items: tuple[Windowed | StateValue | Derived, ...],
     *,
     purposes: tuple[str, ...] = PURPOSES,
+    known_ts: str | None = "known_ts",
     **more: Any,
 ) -> FeatureView:
     """What is the same for every view of a person or an account."""
-    known = None if more.get("over") else "known_ts"
     return FeatureView(
         name=name, version=1, entity=entity, source=source, items=items, description=description, owner=OWNER,
-        purposes=purposes, known_ts=known, personal=Personal.QUASI, **more,
+        purposes=purposes, known_ts=known_ts, personal=Personal.QUASI, **more,
     )  # fmt: skip
 
 
@@ -84,7 +84,7 @@ def customer_ratios(
     name: str, over: tuple[FeatureView, ...], description: str, *items: Derived, purposes: tuple[str, ...]
 ) -> FeatureView:
     """A view of what other views' features say of each other."""
-    return _view(CUSTOMER, name, "", description, items, purposes=purposes, over=over)
+    return _view(CUSTOMER, name, "", description, items, purposes=purposes, known_ts=None, over=over)
 
 
 def with_holidays(postings: DataFrame) -> DataFrame:
@@ -119,6 +119,11 @@ def streak(
     there = f"{bits} & shiftleft(1L, CAST(pmod(12 * year(:at) + month(:at) - {late} - k, 60) AS int)) <> 0"
     counted = f"aggregate(sequence(1, {length}), 0, (n, k) -> IF(n = k - 1 AND {there}, k, n))"
     return seen, derived(name, counted, unit="months", type="int", description=description)
+
+
+def km_apart(lat: str, lon: str, other_lat: str, other_lon: str) -> str:
+    """SQL of the distance of two places in km: a degree of latitude is 111, and a few of them are flat enough."""
+    return f"111 * sqrt(power({lat} - {other_lat}, 2) + power(({lon} - {other_lon}) * cos(radians({lat})), 2))"
 
 
 def share(name: str, part: str, whole: str, description: str) -> Derived:

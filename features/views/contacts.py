@@ -16,6 +16,8 @@ from strata.features.views.common import (
     since,
 )
 
+RELATIONS = ("family", "colleague", "friend", "service")
+
 
 def _owned(book: DataFrame) -> DataFrame:
     return book.withColumn("customer_id", book["owner_id"])
@@ -27,7 +29,7 @@ contacts = customer_events(
     ("owner_id", "contact_phone_hash"),
     "The address book as shared, by when each contact was first seen.",
     windowed("contact_phone_hash", label="known", aggs=("distinct",), days=(90, 365, 3650)),
-    windowed("contact_phone_hash", label="known", by=("relation_label", ("family", "colleague", "friend", "service")),
+    windowed("contact_phone_hash", label="known", by=("relation_label", RELATIONS),
              aggs=("distinct",), days=(3650,)),
     windowed("contact_phone_hash", label="unlabelled", where="relation_label IS NULL", aggs=("distinct",),
              days=(3650,)),

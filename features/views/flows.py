@@ -11,6 +11,7 @@ IN, OUT = f"direction = 'credit' AND {OWN}", f"direction = 'debit' AND {OWN}"
 # What people do themselves: not interest, fees and transfers to their own money market.
 THEIRS = "channel <> 'internal'"
 CHANNELS = ("card", "transfer", "cash")
+REPAID = "purpose = 'loan_payment' AND direction = 'debit'"
 SENT, GOT = "direction = 'debit' AND channel = 'transfer'", "direction = 'credit' AND channel = 'transfer'"
 
 flows = customer_events(
@@ -26,7 +27,7 @@ flows = customer_events(
     windowed("amount", label="got", where=GOT, aggs=("sum", "max"), days=(30, 90), unit="amt"),
     windowed("counterparty_hash", label="paid_to", where=SENT, aggs=("distinct",), days=(30, 90, 365)),
     windowed("counterparty_hash", label="paid_by", where=GOT, aggs=("distinct",), days=(30, 90, 365)),
-    windowed("amount", label="repaid", where="purpose = 'loan_payment' AND direction = 'debit'", aggs=("sum",),
+    windowed("amount", label="repaid", where=REPAID, aggs=("sum",),
              days=(90, 365), unit="amt", description="instalments paid from the account"),
     windowed("amount", label="by", where=THEIRS, by=("channel", CHANNELS), aggs=("count",), days=(90,)),
     windowed("to_date(event_ts)", label="active_days", where=THEIRS, aggs=("distinct",), days=(30, 90, 365)),

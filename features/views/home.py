@@ -7,6 +7,7 @@ from strata.features.links import Link
 from strata.features.views.common import ACCOUNT_OF_MEMBER, customer_events, share
 from strata.features.views.consumption import BOUGHT, ESSENTIAL
 from strata.features.views.earnings import EARNED, SALARY
+from strata.features.views.flows import REPAID
 
 # Everybody who ever had the address: of a hall of residence the first few.
 ADDRESS_OF_MEMBER = Link("customer", (("member_id", "customer_id"),), ("home_address_hash",))
@@ -20,7 +21,7 @@ home = customer_events(
     windowed("amount", label="in", where=EARNED, aggs=("sum",), days=(90, 365), unit="amt"),
     windowed("amount", label="bought", where=BOUGHT, aggs=("sum",), days=(30, 90, 365), unit="amt"),
     windowed("amount", label="essential", where=ESSENTIAL, aggs=("sum",), days=(90,), unit="amt"),
-    windowed("amount", label="repaid", where="purpose = 'loan_payment' AND direction = 'debit'", aggs=("sum",),
+    windowed("amount", label="repaid", where=REPAID, aggs=("sum",),
              days=(90,), unit="amt"),
     windowed("amount", label="rent", where="purpose = 'rent'", aggs=("sum",), days=(90,), unit="amt"),
     windowed("member_id", label="people", aggs=("distinct",), days=(90, 365)),

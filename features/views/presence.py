@@ -7,7 +7,7 @@ from pyspark.sql import DataFrame
 from strata.features.definitions import windowed
 from strata.features.geohash import with_place
 from strata.features.links import Link
-from strata.features.views.common import RISK_ALONE, customer_events, share
+from strata.features.views.common import RISK_ALONE, customer_events, km_apart, share
 from strata.features.views.location import NIGHT, OFFICE
 
 DECLARED = Link(
@@ -16,8 +16,7 @@ DECLARED = Link(
     ("kind", "valid_from", ("lat", "there_lat"), ("lon", "there_lon")),
     "kind IN ('home', 'work')",
 )
-# A degree of latitude is 111 km; within one of them the earth is flat enough.
-_KM = "111 * sqrt(power(lat - there_lat, 2) + power((lon - there_lon) * cos(radians(there_lat)), 2))"
+_KM = km_apart("there_lat", "there_lon", "lat", "lon")
 BEGUN = "to_date(event_ts) >= valid_from"
 AT_HOME = f"kind = 'home' AND {BEGUN} AND {_KM} < 1"
 AT_WORK = f"kind = 'work' AND {BEGUN} AND {_KM} < 1"

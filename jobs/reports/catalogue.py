@@ -125,8 +125,7 @@ def catalogue(
 
 def write(context: Context, store: FeatureStore) -> Path:
     """Write ``features.html``: what the code defines, with what lake and registry know of it."""
-    known = {name: table for name, table in TABLES.items() if name in {t for v in store.views for t in v.tables}}
     found = newest_statistics(context, store.names)
     facts = {"Run": context.run_id, "Made": f"{context.now:%Y-%m-%d %H:%M} UTC", "Lake": context.lake.root}
-    page = catalogue(context.settings.bank, store.views, known, found, uses(context), offers(context), facts)
+    page = catalogue(context.settings.bank, store.views, TABLES, found, uses(context), offers(context), facts)
     return written(Path(context.settings.reports) / "features.html", page.html())

@@ -11,7 +11,7 @@ from pyspark.sql import Row
 
 from strata.conf.contracts import Column, Table
 from strata.features.definitions import Feature, FeatureView
-from strata.features.lineage import Origin, origins, readable, shared_origins
+from strata.features.lineage import Origin, origins, shared_origins
 from strata.features.missing import missing_rule
 from strata.jobs.reports import catalogue_drawings as drawings
 from strata.jobs.reports.page import shown
@@ -58,8 +58,8 @@ class FeatureEntry:
     @property
     def formula(self) -> str:
         """The SQL of its measure, with the aggregate around it."""
-        feature, sql = self.feature, readable(self.feature.measure)
-        return f"{feature.agg}({sql})" if feature.agg else sql
+        feature = self.feature
+        return f"{feature.agg}({feature.formula})" if feature.agg else feature.formula
 
     @property
     def purposes(self) -> list[str]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
 
+from strata.features.geohash import BASE32
 from strata.jobs.simulate.delivery import AT
 from strata.jobs.simulate.draws import Who, repeated
 from strata.jobs.simulate.groups import out_for_money
@@ -13,7 +14,6 @@ from strata.jobs.simulate.structure import latitude, longitude
 from strata.jobs.simulate.work import person_months
 from strata.jobs.simulate.world import DISTRICTS, World, moment
 
-BASE32 = "0123456789bcdefghjkmnpqrstuvwxyz"
 PAGES = {"home": 0.35, "balance": 0.25, "transfer": 0.15, "loan": 0.08, "wealth": 0.1, "profile": 0.07}
 INPUT_PAGES = ("transfer", "loan")
 TOPICS = {

@@ -8,7 +8,7 @@ import pytest
 
 from strata.conf.contracts import Layer, Table, col
 from strata.features.definitions import Entity, FeatureView, derived, state, windowed
-from strata.features.lineage import Origin, origins, readable, shared_origins, words_of
+from strata.features.lineage import Origin, origins, shared_origins, words_of
 from strata.features.links import Link
 from strata.features.missing import missing_rule
 
@@ -75,7 +75,7 @@ def test_a_view_over_others_has_their_columns_and_reads_without_casts():
     )  # fmt: skip
     assert _columns(over, "over_pace") == ["payment.amount", "holder.since"]
     assert shared_origins(over, TABLES) == shared_origins(view, TABLES)
-    assert readable(over.features[0].measure) == text != over.features[0].measure
+    assert over.features[0].formula == text != over.features[0].measure
     words = "null where datediff(:at, paid_held_min_30d) is 0; null where paid_held_min_30d is null"
     assert missing_rule(over.features[0], over) == words
 
