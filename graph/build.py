@@ -1,11 +1,7 @@
-"""One dated edge table from silver: accounts, customers and outside counterparties, and the policy on hubs.
+"""One dated edge table from evidence (``ties``), the stable id map, and the policy on hubs.
 
 A relation row is the evidence for one tie that became known at one moment, so any earlier day's graph can
-be cut out of the table without a trace of what came later. Kinds of ties, by direction:
-
-- ``co_account``: customer -> account, owner or authorised holder;
-- ``transfer``: account -> counterparty, money sent;
-- ``receipt``: counterparty -> account, money received.
+be cut out of the table without a trace of what came later.
 """
 
 from __future__ import annotations
@@ -19,49 +15,20 @@ from pyspark.sql import Column, DataFrame, Window
 from pyspark.sql import functions as F
 
 from strata.graph.inputs import GraphError
+from strata.graph.ties import vertex_key
 
-CAPS: Mapping[str, int] = {"co_account": 20, "transfer": 50, "receipt": 200}
+CAPS: Mapping[str, int] = {
+    "co_account": 20, "transfer": 50, "receipt": 200, "phone": 5, "device": 8, "address": 20, "employer": 200,
+    "contact": 200, "call": 200,
+}  # fmt: skip
 """Most neighbours of a kind that a vertex may have before it is a hub."""
 
 TIE = ("src", "dst", "kind")
 ID_BUCKETS = 1024
 
 
-def relation_evidence(holders: DataFrame, transactions: DataFrame) -> DataFrame:
-    """Every piece of evidence for a tie: src_key, dst_key, kind, event_ts, known_ts, amount.
-
-    ``holders``: account_holder rows; ``transactions``: transaction rows, those without counterparty are no
-    evidence. Ties that the source doesn't date are known when the bank says so (``known_ts``), not before.
-    One scan of each table, no shuffle.
-    """
-    account, other = vertex_key("account", F.col("account_id")), _counterparty_key()
-    held = holders.select(
-        vertex_key("customer", F.col("customer_id")).alias("src_key"),
-        account.alias("dst_key"),
-        F.lit("co_account").alias("kind"),
-        F.col("event_ts").cast("timestamp"),
-        "known_ts",
-        F.lit(None).cast("decimal(18,2)").alias("amount"),
-    )
-    sent = F.col("direction") == "debit"
-    moved = transactions.where(F.col("counterparty_hash").isNotNull()).select(
-        F.when(sent, account).otherwise(other).alias("src_key"),
-        F.when(sent, other).otherwise(account).alias("dst_key"),
-        F.when(sent, "transfer").otherwise("receipt").alias("kind"),
-        "event_ts",
-        "known_ts",
-        F.col("amount").cast("decimal(18,2)"),
-    )
-    return held.unionByName(moved)
-
-
-def vertex_key(entity: str, natural_id: Column) -> Column:
-    """The natural key of a vertex, ``<entity>:<id>``."""
-    return F.concat(F.lit(f"{entity}:"), natural_id.cast("string"))
-
-
 def relation_vertices(customers: DataFrame, accounts: DataFrame, evidence: DataFrame) -> DataFrame:
-    """Everybody and everything that can be tied: key, entity (customer, account, counterparty), known_ts.
+    """Everybody and everything that can be tied: key, entity (the word before the key's colon), known_ts.
 
     ``known_ts`` is the first moment at which the bank knew of it, by its own row or by a tie. One shuffle.
     """
@@ -96,31 +63,33 @@ def extend_ids(keys: DataFrame, known: DataFrame | None = None) -> DataFrame:
 def build_edges(evidence: DataFrame, ids: DataFrame) -> DataFrame:
     """The dated edge table, one row a tie and known moment.
 
-    Columns: src, dst (long), kind, known_ts, evidence_count (long), amount (decimal, null without money),
-    first_seen, last_seen (timestamps, null when undated), weight (double, ln(1 + evidence_count)).
+    Columns: src, dst (long), kind, known_ts, evidence_count (long, below 0 where evidence was taken back), amount
+    (decimal, null without money), first_seen, last_seen (timestamps, null when undated), weight (double,
+    ln(1 + evidence_count), 0 for what was taken back).
     Two joins with the id map and one aggregation.
     """
     named = evidence.join(
         ids.select(F.col("key").alias("src_key"), F.col("id").alias("src")), on="src_key", how="inner"
     )
     named = named.join(ids.select(F.col("key").alias("dst_key"), F.col("id").alias("dst")), on="dst_key", how="inner")
+    seen = F.when(F.col("pieces") > 0, F.col("event_ts"))
     return named.groupBy(*TIE, "known_ts").agg(
-        F.count(F.lit(1)).alias("evidence_count"),
+        F.sum("pieces").alias("evidence_count"),
         F.sum("amount").alias("amount"),
-        F.min("event_ts").alias("first_seen"),
-        F.max("event_ts").alias("last_seen"),
-        _weight(F.count(F.lit(1))).alias("weight"),
+        F.min(seen).alias("first_seen"),
+        F.max(seen).alias("last_seen"),
+        _weight(F.sum("pieces")).alias("weight"),
     )
 
 
 def edges_as_of(edges: DataFrame, as_of: date | datetime | str) -> DataFrame:
-    """The ties known by ``as_of``, one row each (src, dst, kind), with only the evidence known by then.
+    """The ties known by ``as_of``, one row each (src, dst, kind), with the evidence then known and not taken back.
 
     ``known_ts`` is when the tie was first known. A date is its midnight in the session's (the bank's) zone.
     One aggregation.
     """
     known = edges.where(F.col("known_ts") <= instant(as_of))
-    return known.groupBy(*TIE).agg(
+    ties = known.groupBy(*TIE).agg(
         F.min("known_ts").alias("known_ts"),
         F.sum("evidence_count").alias("evidence_count"),
         F.sum("amount").alias("amount"),
@@ -128,6 +97,7 @@ def edges_as_of(edges: DataFrame, as_of: date | datetime | str) -> DataFrame:
         F.max("last_seen").alias("last_seen"),
         _weight(F.sum("evidence_count")).alias("weight"),
     )
+    return ties.where(F.col("evidence_count") > 0)
 
 
 def hub_register(edges: DataFrame, caps: Mapping[str, int] = CAPS) -> DataFrame:
@@ -201,12 +171,8 @@ def check_caps(caps: Mapping[str, int]) -> None:
         raise GraphError("caps: no kind has a cap; give at least one")
 
 
-def _counterparty_key() -> Column:
-    return vertex_key("counterparty", F.concat_ws(":", "counterparty_bank", "counterparty_hash"))
-
-
 def _weight(evidence: Column) -> Column:
-    return F.log1p(evidence.cast("double"))
+    return F.log1p(F.greatest(evidence, F.lit(0)).cast("double"))
 
 
 def _numbered(keys: DataFrame) -> DataFrame:

@@ -61,6 +61,13 @@ def checked(
     return Graph(known, ties, id_type, found["vertices"], found["ends"] // 2)
 
 
+def check_columns(name: str, frame: DataFrame, *columns: str) -> None:
+    """Raise ``GraphError`` naming the first of ``columns`` that ``frame``, the argument ``name``, lacks."""
+    missing = [column for column in columns if column not in frame.columns]
+    if missing:
+        raise GraphError(f"{name}: column {missing[0]} is missing; there are: {', '.join(frame.columns)}")
+
+
 def check_id(value: Any, id_type: DataType, argument: str) -> None:
     """Raise ``GraphTypeError`` unless ``value`` is of the ids' type."""
     wanted = str if isinstance(id_type, StringType) else int

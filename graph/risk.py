@@ -27,6 +27,8 @@ from strata.graph.frames import frame_components, shared_targets
 from strata.graph.inputs import GraphError
 from strata.graph.ranks import pagerank
 
+ACCOUNT_CAPS = {kind: CAPS[kind] for kind in ("co_account", "transfer", "receipt")}
+"""The caps of ties that an account's own network is made of: money, and who may use it."""
 COUNTS = (
     "network_neighbour_cnt",
     "network_shared_payee_cnt",
@@ -42,7 +44,7 @@ def network_table(
     outcomes: DataFrame,
     as_of: date | datetime | str,
     *,
-    caps: Mapping[str, int] = CAPS,
+    caps: Mapping[str, int] = ACCOUNT_CAPS,
 ) -> DataFrame:
     """One row an account known by ``as_of``, from what was known by then.
 
@@ -54,6 +56,7 @@ def network_table(
 
     Reads ``edges`` several times: pass a table or a persisted frame. The checks of the graph calls run at once.
     """
+    vertices, edges = account_graph(vertices, edges, caps)
     # Each is read by several jobs below; a copy keeps their plans small. Spark drops it when no longer held.
     known = vertices.where(F.col("known_ts") <= instant(as_of)).localCheckpoint()
     hubs = hub_register(edges, caps).localCheckpoint()
@@ -78,7 +81,7 @@ def neighbour_features(
     outcomes: DataFrame,
     *,
     at: str = "as_of_ts",
-    caps: Mapping[str, int] = CAPS,
+    caps: Mapping[str, int] = ACCOUNT_CAPS,
 ) -> DataFrame:
     """Add to every spine row (account_id, ``at``) what was known by its own moment of the account's neighbours.
 
@@ -107,7 +110,15 @@ def neighbour_features(
     return filled.select(*spine.columns, *added)
 
 
-def payee_pairs(vertices: DataFrame, edges: DataFrame, caps: Mapping[str, int] = CAPS) -> DataFrame:
+def account_graph(
+    vertices: DataFrame, edges: DataFrame, caps: Mapping[str, int] = ACCOUNT_CAPS
+) -> tuple[DataFrame, DataFrame]:
+    """The vertices and edge rows of an account's own network: those of the kinds of ``caps``."""
+    entities = ("customer", "account", "counterparty")
+    return vertices.where(F.col("entity").isin(*entities)), edges.where(F.col("kind").isin(*caps))
+
+
+def payee_pairs(vertices: DataFrame, edges: DataFrame, caps: Mapping[str, int] = ACCOUNT_CAPS) -> DataFrame:
     """Accounts that pay one counterparty: a, b, via (ids), account_id, neighbour_id, known_ts, hub_from_ts.
 
     Both orders of every pair. A pair holds at T when known_ts <= T and not hub_from_ts <= T.

@@ -4,23 +4,40 @@ from __future__ import annotations
 
 import sys
 
+from strata.conf.settings import Settings
 from strata.jobs.runtime.run import Context, Job, run
 from strata.jobs.steps import network as steps
+from strata.jobs.steps import relations
+
+GRAPH = ("vertex", "relationship", "hub_register")
+ACCOUNTS = ("network_risk", "feature_application_network")
+PEOPLE = (
+    "person_identity", "person_tie", "network_contagion", "network_group", "network_group_event", "guarantee_circle",
+    "guarantee_unwinding", "connected_group", "fraud_alert", "network_evidence", "referral_candidate", "key_customer",
+)  # fmt: skip
 
 
 def body(context: Context) -> None:
-    """Trust GraphFrames, build vertices and ties, then judge accounts and applicants by them."""
+    """Trust GraphFrames, build vertices and ties, then judge by them whom the bank knows: accounts, or people."""
     steps.trust_graphframes(context)
     steps.build(context)
-    steps.judge(context)
+    # The Czech bank knows nothing that ties people, but who may use an account; its loans come with their outcomes.
+    if context.settings.bank == "berka":
+        steps.judge(context)
+    else:
+        relations.judge(context)
+
+
+def _writes(settings: Settings) -> tuple[str, ...]:
+    return (*GRAPH, *(ACCOUNTS if settings.bank == "berka" else PEOPLE))
 
 
 JOB = Job(
     "network",
-    "people, accounts and counterparties as one dated graph: components, rank, hubs, neighbours' defaults",
+    "people, accounts and what they share as one dated graph: components, rank, hubs, neighbours' defaults",
     body,
-    reads=("customer", "account", "account_holder", "transaction", "loan", "loan_outcome"),
-    writes=("vertex", "relationship", "hub_register", "network_risk", "feature_application_network"),
+    reads=("customer", "account", "account_holder", "transaction", "loan"),
+    writes=_writes,
 )
 
 if __name__ == "__main__":

@@ -17,6 +17,7 @@ MODULES = (
     "ingest",
     "build_features",
     "build_network",
+    "show_case",
     "train",
     "score",
     "decide",

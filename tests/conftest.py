@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date
 from pathlib import Path
 
@@ -12,7 +12,7 @@ import pytest
 from pyspark.sql import SparkSession
 
 from strata.conf.settings import Settings, load_settings
-from strata.jobs import ingest, local_session, run_all, simulate_bank
+from strata.jobs import build_network, ingest, local_session, run_all, simulate_bank
 from strata.jobs.runtime.run import Job, execute, parser
 from strata.jobs.runtime.tables import Lake
 
@@ -107,3 +107,11 @@ def ingested(landed: Bank) -> Bank:
     """The same bank with its lake: bronze, silver, quarantine."""
     assert landed.run(ingest.JOB) == 0
     return landed
+
+
+@pytest.fixture(scope="session")
+def networked(ingested: Bank) -> Bank:
+    """The same bank with its network, as of the morning on which the last drop can be used."""
+    bank = replace(ingested, settings=ingested.settings.model_copy(update={"as_of": date(2025, 4, 1)}))
+    assert bank.run(build_network.JOB) == 0
+    return bank

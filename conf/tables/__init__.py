@@ -6,7 +6,7 @@ from types import ModuleType
 
 from strata.conf.contracts import Table
 from strata.conf.feeds import FEEDS
-from strata.conf.tables import behaviour, book, bronze, credit, gold, network, ops, people, silver, structure
+from strata.conf.tables import behaviour, book, bronze, credit, gold, network, ops, people, relations, silver, structure
 from strata.conf.tables.bronze import bronze_of
 from strata.conf.tables.quarantine import quarantine_of
 
@@ -22,7 +22,7 @@ DERIVED = (
 )
 ALL: dict[str, Table] = {
     **SILVER,
-    **_declared(bronze, book, network, gold, ops),
+    **_declared(bronze, book, network, relations, gold, ops),
     **{table.name: table for table in DERIVED},
 }
 

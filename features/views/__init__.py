@@ -12,6 +12,7 @@ from strata.features.views.collection import collection, promises
 from strata.features.views.common import ACCOUNT, CUSTOMER
 from strata.features.views.consumption import consumption
 from strata.features.views.contacts import contact_arrears, contacts
+from strata.features.views.contagion import contagion
 from strata.features.views.contributions import fund, social
 from strata.features.views.device import device, device_history
 from strata.features.views.earnings import earnings
@@ -51,6 +52,7 @@ __all__ = [
     "customer_views",
     "household",
     "income",
+    "network_views",
     "spending",
     "tenure",
 ]
@@ -77,9 +79,14 @@ def customer_views() -> tuple[FeatureView, ...]:
     )  # fmt: skip
 
 
+def network_views() -> tuple[FeatureView, ...]:
+    """Every view of what the network job has written: there once it has run."""
+    return (contagion,)
+
+
 def all_views() -> tuple[FeatureView, ...]:
     """Every view that there is: each has a table, whether or not a bank can fill it."""
-    return (*account_views(), *customer_views())
+    return (*account_views(), *customer_views(), *network_views())
 
 
 def bank_views(bank: str) -> tuple[FeatureView, ...]:

@@ -11,7 +11,7 @@ from pyspark.sql import DataFrame
 from strata.features.publishing import Published
 from strata.features.statistics import feature_statistics, measurable
 from strata.features.store import FeatureStore
-from strata.features.views import bank_views
+from strata.features.views import bank_views, network_views
 from strata.jobs.runtime.run import Context
 from strata.jobs.runtime.slices import FeatureTables
 from strata.jobs.steps.feature_answers import refusals
@@ -21,8 +21,10 @@ MANIFEST = "training_set string, manifest string, run_id string"
 
 
 def store(context: Context) -> FeatureStore:
-    """The store over the run's lake, with every view that the bank can fill."""
-    return FeatureStore(context.spark, FeatureTables(context.lake), views=bank_views(context.settings.bank))
+    """The store over the run's lake, with every view that the bank can fill, the network's once its job has run."""
+    views = bank_views(context.settings.bank)
+    later = tuple(view for view in network_views() if context.lake.exists(view.source))
+    return FeatureStore(context.spark, FeatureTables(context.lake), views=(*views, *later))
 
 
 def publish(context: Context, features: FeatureStore, start: date, end: date, views: str | Sequence[str] = "*") -> None:

@@ -5,10 +5,11 @@ from __future__ import annotations
 from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
-from strata.graph.build import build_edges, extend_ids, hub_register, links_as_of, relation_evidence, relation_vertices
+from strata.graph.build import build_edges, extend_ids, hub_register, links_as_of, relation_vertices
 from strata.graph.components import connected_components
-from strata.graph.frames import require_trusted, self_test
-from strata.graph.risk import assert_components, neighbour_features, network_table
+from strata.graph.frames import USED, require_trusted, self_test
+from strata.graph.risk import account_graph, assert_components, neighbour_features, network_table
+from strata.graph.ties import SOURCES, relation_evidence
 from strata.jobs.runtime.run import Context
 
 # GraphFrames walks the whole graph again to check ours; beyond this many ties it would cost more than the job.
@@ -18,7 +19,7 @@ CROSS_CHECK_TIES = 200_000
 def trust_graphframes(context: Context) -> None:
     """GraphFrames answers known graphs rightly on this installation, or the job stops."""
     with context.progress.step("self-test of GraphFrames") as step:
-        verdicts = self_test(context.spark)
+        verdicts = self_test(context.spark, USED)
         require_trusted(verdicts)
         step.says(", ".join(verdict.call for verdict in verdicts))
 
@@ -26,13 +27,14 @@ def trust_graphframes(context: Context) -> None:
 def build(context: Context) -> None:
     """Vertices keep the ids they have; ties and hubs are cut anew from silver."""
     lake = context.lake
-    evidence = relation_evidence(lake.read("account_holder"), lake.read("transaction"))
+    evidence = relation_evidence({name: lake.read(name) for name in (*SOURCES, "account") if lake.exists(name)})
     with context.progress.step("vertices") as step:
         seen = relation_vertices(lake.read("customer"), lake.read("account"), evidence)
         # The map of the newest run, not the pinned one: ids are for ever.
         known = lake.read("vertex", lake.version("vertex")).select("key", "id") if lake.exists("vertex") else None
         ids = extend_ids(seen, known).localCheckpoint()
-        step.says(f"{lake.replace('vertex', seen.join(ids, 'key', 'inner')).rows:,}")
+        written = lake.replace("vertex", seen.join(ids, "key", "inner"))
+        step.says(f"{written.rows:,} people, accounts and things")
     with context.progress.step("ties") as step:
         written = lake.replace("relationship", build_edges(evidence, ids))
         step.says(f"{written.rows:,}")
@@ -46,7 +48,8 @@ def judge(context: Context) -> None:
     vertices, edges = lake.read("vertex"), lake.read("relationship").persist()
     outcomes = (lake.read("loan"), lake.read("loan_outcome"))
     with context.progress.step("components, both ways") as step:
-        step.says(_check(vertices, links_as_of(edges, lake.read("hub_register"), as_of), context))
+        own, ties = account_graph(vertices, edges)
+        step.says(_check(own, links_as_of(ties, lake.read("hub_register"), as_of), context))
     with context.progress.step("network of the day") as step:
         rows = network_table(vertices, edges, *outcomes, as_of).drop("id", "as_of_ts")
         written = lake.replace("network_risk", rows.withColumn("as_of_date", F.lit(as_of)), snapshot=as_of)

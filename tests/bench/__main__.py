@@ -6,7 +6,20 @@ import argparse
 from dataclasses import replace
 from functools import partial
 
-from tests.bench import breadth, features, growth, power, simulation, speed, truth
+from tests.bench import (
+    breadth,
+    features,
+    growth,
+    mules,
+    network_speed,
+    network_truth,
+    power,
+    referrals,
+    simulation,
+    speed,
+    truth,
+    villages,
+)
 
 PARTS = {
     "book": growth.run,
@@ -16,12 +29,18 @@ PARTS = {
     "simulation": simulation.run,
     "feature_power": power.run,
     "customer_features": breadth.run,
+    "network_speed": network_speed.run,
+    "network_truth": network_truth.run,
+    "network_mules": mules.run,
+    "referrals": referrals.run,
+    "villages": villages.run,
 }
 SMALL = {
     "scorecard_speed": partial(speed.run, speed.SMALL),
     "features_speed": partial(features.run, features.SMALL),
     "simulation": partial(simulation.run, simulation.SMALL),
     "customer_features": partial(breadth.run, breadth.SMALL),
+    "network_speed": partial(network_speed.run, network_speed.SMALL),
 }
 
 
@@ -35,7 +54,8 @@ def main() -> None:
     arguments.add_argument("--times", type=int, metavar="N", help="how often a speed part runs each job (default 3)")
     options = arguments.parse_args()
     if options.times:
-        for part, module in (("scorecard_speed", speed), ("features_speed", features)):
+        timed = (("scorecard_speed", speed), ("features_speed", features), ("network_speed", network_speed))
+        for part, module in timed:
             PARTS[part] = partial(module.run, replace(module.FULL, times=options.times))
     parts = SMALL if options.small else PARTS
     if options.part and options.part not in parts:

@@ -9,6 +9,7 @@ import pytest
 
 from strata import graph
 from strata.graph import build, risk
+from strata.graph.ties import relation_evidence
 
 START = datetime(1997, 1, 1)
 CAPS = {"co_account": 3, "transfer": 4, "receipt": 4}
@@ -57,7 +58,7 @@ def tables_of(spark, rows):
     holders = spark.createDataFrame(rows["holders"], HOLDERS)
     customers = spark.createDataFrame([(n, day(99)) for n in range(45)], "customer_id long, known_ts timestamp")
     accounts = spark.createDataFrame([(n, day(n % 20)) for n in range(50)], "account_id long, known_ts timestamp")
-    evidence = build.relation_evidence(holders, transactions)
+    evidence = relation_evidence({"account_holder": holders, "transaction": transactions})
     vertices = build.relation_vertices(customers, accounts, evidence)
     vertices = vertices.join(build.extend_ids(vertices), on="key", how="inner").persist()
     loans = spark.createDataFrame([(a, b, None, d) for a, b, _, d in rows["loans"]], LOANS)

@@ -9,6 +9,7 @@ from graphframes import GraphFrame
 
 from strata import graph
 from strata.graph import build, frames
+from strata.graph.ties import relation_evidence
 
 
 def at(day, hour=0):
@@ -40,16 +41,16 @@ def bank(spark):
         "holder_id long, customer_id long, account_id long, role string, event_ts timestamp, known_ts timestamp",
     )
     rows = [
-        (1, at(3), at(4), Decimal("10.50"), "debit", "AB", "x"),
-        (1, at(3), at(4), Decimal("1.50"), "debit", "AB", "x"),
-        (1, at(9), at(10), Decimal("5.00"), "debit", "AB", "x"),
-        (1, at(5), at(6), Decimal("99.00"), "credit", "AB", "x"),
-        (1, at(5), at(6), Decimal("3.00"), "debit", "CD", "x"),
-        (1, at(5), at(6), Decimal("4.00"), "debit", None, None),
+        (1, 1, at(3), at(4), Decimal("10.50"), "debit", "AB", "x"),
+        (2, 1, at(3), at(4), Decimal("1.50"), "debit", "AB", "x"),
+        (3, 1, at(9), at(10), Decimal("5.00"), "debit", "AB", "x"),
+        (4, 1, at(5), at(6), Decimal("99.00"), "credit", "AB", "x"),
+        (5, 1, at(5), at(6), Decimal("3.00"), "debit", "CD", "x"),
+        (6, 1, at(5), at(6), Decimal("4.00"), "debit", None, None),
     ]
-    columns = "account_id long, event_ts timestamp, known_ts timestamp, amount decimal(18,2), direction string"
-    columns += ", counterparty_bank string, counterparty_hash string"
-    evidence = build.relation_evidence(holders, spark.createDataFrame(rows, columns))
+    columns = "transaction_id long, account_id long, event_ts timestamp, known_ts timestamp, amount decimal(18,2), "
+    columns += "direction string, counterparty_bank string, counterparty_hash string"
+    evidence = relation_evidence({"account_holder": holders, "transaction": spark.createDataFrame(rows, columns)})
     customers = spark.createDataFrame([(7, at(30)), (8, at(30)), (9, at(30))], "customer_id long, known_ts timestamp")
     accounts = spark.createDataFrame([(1, at(1)), (2, at(2))], "account_id long, known_ts timestamp")
     vertices = build.relation_vertices(customers, accounts, evidence)
@@ -135,7 +136,7 @@ def test_hubs_from_the_day_they_became_one(spark):
 
 def test_graphframes_is_trusted_where_it_is_used(spark):
     before = spark.conf.get(frames.ADAPTIVE)
-    verdicts = frames.self_test(spark)
+    verdicts = frames.self_test(spark, frames.USED)
     assert [(v.call, v.trusted, v.reason) for v in verdicts] == [
         (c, True, "") for c in ("components", "motif", "pagerank")
     ]
@@ -147,7 +148,7 @@ def test_a_wrong_graphframes_is_found_out(spark, monkeypatch):
     # The 31 rounds of GraphFrames' own default cut a chain of 34; a call that is missing is named too.
     monkeypatch.setattr(frames, "MANY_ROUNDS", 2)
     monkeypatch.delattr(GraphFrame, "find")
-    verdicts = {v.call: v for v in frames.self_test(spark)}
+    verdicts = {v.call: v for v in frames.self_test(spark, frames.USED)}
     assert not verdicts["components"].trusted
     assert not verdicts["motif"].trusted and "AttributeError" in verdicts["motif"].reason
     assert verdicts["pagerank"].trusted

@@ -1,0 +1,33 @@
+"""One case of the network as a page: a ring, mule, cycle of money, circle of guarantees or group of people."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from pathlib import Path
+
+from strata.jobs.reports import cases
+from strata.jobs.reports.page import written
+from strata.jobs.runtime.run import Context, Job, run
+
+
+def body(context: Context) -> None:
+    """Read what the network job found, draw it, write one self-contained page."""
+    name = context.options.case
+    with context.progress.step("case") as step:
+        page = cases.case_of(context, name)
+        path = Path(context.settings.reports) / f"case_{name.replace(':', '_')}_{context.as_of}.html"
+        step.says(f"open {written(path, page.html())}")
+
+
+def options(arguments: argparse.ArgumentParser) -> None:
+    """Which case."""
+    arguments.add_argument(
+        "--case", required=True, metavar="KIND:ID", help="a case_id of fraud_alert, circle:<id> or group:<id>"
+    )
+
+
+JOB = Job("case", "a page of one case: who is tied to whom, evidence, timeline", body, options=options, recorded=False)
+
+if __name__ == "__main__":
+    sys.exit(run(JOB))

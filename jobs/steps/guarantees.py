@@ -1,0 +1,76 @@
+"""Circles of guarantees and connected clients: what they owe together, and what a default in them would do."""
+
+from __future__ import annotations
+
+from pyspark.sql import DataFrame
+from pyspark.sql import functions as F
+
+from strata.graph.cascades import first_losses, unwind_first
+from strata.graph.clients import connected_clients
+from strata.graph.guarantees import circle_ties, guarantee_circles, guarantees_as_of, over_guaranteed
+from strata.jobs.runtime.run import Context
+from strata.jobs.steps.people import everybody, keep, loans_standing, morning
+
+
+def standing(context: Context) -> DataFrame:
+    """The guarantees that stand on the day."""
+    lake = context.lake
+    found = guarantees_as_of(lake.read("declared_tie"), lake.read("loan"), lake.read("delinquency"), context.as_of)
+    return found.localCheckpoint()
+
+
+def circles(context: Context, guarantees: DataFrame) -> None:
+    """Each member of a circle with the circle's facts, its own, and what its default would do."""
+    with context.progress.step("guarantee circles") as step:
+        worth, owed = net_worth(context).localCheckpoint(), exposures(context)
+        capacity = worth.withColumnRenamed("net_worth_amt", "capacity_amt")
+        members = guarantee_circles(guarantees)
+        own = over_guaranteed(guarantees, worth).drop("guaranteed_amt")
+        fallen = first_losses(guarantees, owed, capacity).drop("circle_id")
+        found = members.join(own, "customer_id", "left").join(fallen, "customer_id", "left")
+        rows = keep(context, "guarantee_circle", found)
+        unwound = keep(context, "guarantee_unwinding", unwind_first(guarantees, owed, capacity))
+        step.says(f"{rows:,} members, {unwound:,} guarantees ranked by what their end would save")
+
+
+def clients(context: Context, guarantees: DataFrame) -> None:
+    """Groups of connected clients: no table says who controls whom, so they rest on guarantees, a dependency."""
+    with context.progress.step("connected clients") as step:
+        depends = guarantees.select(
+            F.col("guarantor_id").alias("src"), F.col("borrower_id").alias("dst"), F.lit("guarantee").alias("kind"),
+            "known_ts", "amount",
+        )  # fmt: skip
+        found = connected_clients(everybody(context), depends.limit(0), depends, exposures(context))
+        step.says(f"{keep(context, 'connected_group', found):,} customers")
+
+
+def evidence(guarantees: DataFrame) -> DataFrame:
+    """The guarantees of every circle as evidence: case_id, src_key, dst_key, kind, event_ts, amount."""
+    return circle_ties(guarantees).select(
+        F.concat(F.lit("circle:"), "circle_id").alias("case_id"),
+        F.concat(F.lit("customer:"), "guarantor_id").alias("src_key"),
+        F.concat(F.lit("customer:"), "borrower_id").alias("dst_key"),
+        F.lit("guarantee").alias("kind"),
+        F.col("since").cast("timestamp").alias("event_ts"),
+        F.coalesce("amount", F.lit(0)).alias("amount"),
+    )
+
+
+def exposures(context: Context) -> DataFrame:
+    """customer_id, exposure_amt: what the customer's loans were last known to owe."""
+    known = loans_standing(context).where(F.col("known_ts") <= morning(context))
+    newest = known.groupBy("customer_id", "loan_id").agg(F.max_by("balance", "known_ts").alias("owed"))
+    return newest.groupBy("customer_id").agg(F.sum("owed").alias("exposure_amt"))
+
+
+def net_worth(context: Context) -> DataFrame:
+    """customer_id, net_worth_amt: what the bank knows them to own, on accounts of theirs and in its products."""
+    lake, at = context.lake, morning(context)
+    owners = lake.read("account_holder").where("role = 'owner'").select("account_id", "customer_id").distinct()
+    posted = lake.read("transaction").where(F.col("known_ts") <= at).groupBy("account_id")
+    last = posted.agg(F.max_by("balance_after", F.struct("event_ts", "transaction_id")).alias("amount"))
+    held = lake.read("wealth_holding").where(F.col("known_ts") <= at).groupBy("customer_id", "product_type")
+    newest = held.agg(F.max_by("balance", F.struct("month_end", "known_ts")).alias("amount"))
+    both = last.join(owners, "account_id", "inner").select("customer_id", "amount")
+    both = both.unionByName(newest.select("customer_id", "amount"))
+    return both.groupBy("customer_id").agg(F.sum("amount").alias("net_worth_amt"))
