@@ -16,7 +16,7 @@ from pyspark.sql import functions as F
 from strata.graph.build import instant
 from strata.graph.cycles import DAY_CAP, KEEP, Keep, check_whole, transfer_chains
 from strata.graph.inputs import GraphError
-from strata.graph.transfers import HOUR, Moment, money, money_flows, moves, sides, transfers_as_of
+from strata.graph.transfers import HOUR, Moment, days_before, money, money_flows, moves, sides, transfers_as_of
 
 
 @dataclass(frozen=True)
@@ -151,7 +151,7 @@ def _newcomers(transfers: DataFrame, as_of: Moment, days: int) -> DataFrame:
     end = instant(as_of)
     known = moves(transfers).where((F.col("known_ts") <= end) & (F.col("event_ts") <= end))
     first = known.groupBy(F.col("dst").alias("account"), "src").agg(F.min("event_ts").alias("first_ts"))
-    new = first.where(F.col("first_ts") > end - F.make_interval(days=F.lit(days)))
+    new = first.where(F.col("first_ts") > days_before(as_of, days))
     return new.groupBy("account").agg(F.count(F.lit(1)).alias("mule_new_sender_cnt"))
 
 

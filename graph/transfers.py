@@ -50,8 +50,13 @@ def moves(transfers: DataFrame) -> DataFrame:
 def transfers_as_of(transfers: DataFrame, as_of: Moment, *, days: int) -> DataFrame:
     """The transfers known by ``as_of`` that happened in the ``days`` up to it. No shuffle."""
     end = instant(as_of)
-    happened = (F.col("event_ts") > end - F.make_interval(days=F.lit(days))) & (F.col("event_ts") <= end)
+    happened = (F.col("event_ts") > days_before(as_of, days)) & (F.col("event_ts") <= end)
     return moves(transfers).where(happened & (F.col("known_ts") <= end))
+
+
+def days_before(as_of: Moment, days: int) -> Column:
+    """The moment so many days of the session's zone earlier."""
+    return instant(as_of) - F.expr(f"INTERVAL {days:d} DAYS")
 
 
 def transfers_of(transactions: DataFrame, accounts: DataFrame, as_of: Moment, *, apart_hours: int = 24) -> DataFrame:
