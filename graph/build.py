@@ -14,7 +14,7 @@ from graphframes import GraphFrame
 from pyspark.sql import Column, DataFrame, Window
 from pyspark.sql import functions as F
 
-from strata.graph.inputs import GraphError
+from strata.graph.inputs import GraphError, check_whole
 from strata.graph.ties import vertex_key
 
 CAPS: Mapping[str, int] = {
@@ -40,6 +40,12 @@ def relation_vertices(customers: DataFrame, accounts: DataFrame, evidence: DataF
     seen = reduce(DataFrame.unionByName, own + ends)
     entity = F.substring_index("key", ":", 1).alias("entity")
     return seen.groupBy("key").agg(F.min("known_ts").alias("known_ts")).select("key", entity, "known_ts")
+
+
+def named(vertices: DataFrame, entity: str) -> DataFrame:
+    """The vertices of an entity whose natural id is a number: id, <entity>_id (long)."""
+    natural = F.substring_index("key", ":", -1).cast("long").alias(f"{entity}_id")
+    return vertices.where(F.col("entity") == entity).select("id", natural)
 
 
 def extend_ids(keys: DataFrame, known: DataFrame | None = None) -> DataFrame:
@@ -165,8 +171,7 @@ def instant(moment: date | datetime | str) -> Column:
 def check_caps(caps: Mapping[str, int]) -> None:
     """Raise ``GraphError`` unless every kind's cap is a whole number from 1."""
     for kind, cap in caps.items():
-        if isinstance(cap, bool) or not isinstance(cap, int) or cap < 1:
-            raise GraphError(f"caps: {kind}: a whole number from 1 is expected, not {cap!r}")
+        check_whole(f"caps: {kind}", cap, 1)
     if not caps:
         raise GraphError("caps: no kind has a cap; give at least one")
 

@@ -62,6 +62,11 @@ def listings(blacklist: DataFrame, customers: DataFrame) -> DataFrame:
     ).drop("listing_id")  # fmt: skip
 
 
+def is_listed(at: Column) -> Column:
+    """Whether a row of ``listings`` holds at a moment."""
+    return (F.col("listed_from") <= at) & (F.col("listed_until").isNull() | (F.col("listed_until") > at))
+
+
 def contagion_features(
     spine: DataFrame,
     ties: DataFrame,
@@ -186,10 +191,8 @@ def _steps(near: DataFrame, beyond: DataFrame, ties: DataFrame, listed: DataFram
     reached = near.select(*_KEY, "neighbour_id", F.lit(1).alias("steps")).distinct()
     reached = reached.unionByName(beyond.select(*_KEY, "neighbour_id", F.lit(2).alias("steps")))
     names = listed.select(F.col("customer_id").alias("neighbour_id"), "listed_from", "listed_until")
-    is_listed = (F.col("listed_from") <= F.col("_at")) & (
-        F.col("listed_until").isNull() | (F.col("listed_until") > F.col("_at"))
-    )
-    here = reached.join(names, "neighbour_id", "inner").where(is_listed).select(*_KEY, "steps")
+    holds = is_listed(F.col("_at"))
+    here = reached.join(names, "neighbour_id", "inner").where(holds).select(*_KEY, "steps")
     # The third step from the other end: ties of the few who are listed.
     beside = ties.join(names.withColumnRenamed("neighbour_id", "_bad"), ties["neighbour_id"] == F.col("_bad"), "inner")
     beside = beside.select(
@@ -197,7 +200,7 @@ def _steps(near: DataFrame, beyond: DataFrame, ties: DataFrame, listed: DataFram
         "listed_until",
     )  # fmt: skip
     second = reached.where("steps = 2").withColumnRenamed("neighbour_id", "_via")
-    met = _held(second.join(beside, "_via", "inner")).where(is_listed & (F.col("_bad") != F.col("customer_id")))
+    met = _held(second.join(beside, "_via", "inner")).where(holds & (F.col("_bad") != F.col("customer_id")))
     standing = met.groupBy(*_KEY, "_via", "_bad", "kind").agg(F.sum("evidence_count").alias("evidence"))
     third = standing.where("evidence > 0").select(*_KEY, F.lit(FARTHEST).alias("steps"))
     return here.unionByName(third).groupBy(*_KEY).agg(F.min("steps").alias("contagion_listed_steps"))

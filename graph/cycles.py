@@ -17,7 +17,7 @@ from functools import reduce
 from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
 
-from strata.graph.inputs import GraphError
+from strata.graph.inputs import GraphError, check_whole
 from strata.graph.measures import strongly_connected_components
 from strata.graph.transfers import COLUMNS, HOUR, moves
 
@@ -113,12 +113,6 @@ def transfer_cycles(
         if not _open(walks):
             break
     return _told(reduce(DataFrame.unionByName, closed), "cycle_id")
-
-
-def check_whole(argument: str, value: int, least: int) -> None:
-    """Raise ``GraphError`` unless ``value`` is a whole number from ``least``."""
-    if isinstance(value, bool) or not isinstance(value, int) or value < least:
-        raise GraphError(f"{argument}: a whole number from {least} is expected, not {value!r}")
 
 
 def _span(within_hours: float) -> int:

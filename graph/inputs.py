@@ -61,6 +61,12 @@ def checked(
     return Graph(known, ties, id_type, found["vertices"], found["ends"] // 2)
 
 
+def check_whole(argument: str, value: int, least: int) -> None:
+    """Raise ``GraphError`` unless ``value`` is a whole number from ``least``."""
+    if isinstance(value, bool) or not isinstance(value, int) or value < least:
+        raise GraphError(f"{argument}: a whole number from {least} is expected, not {value!r}")
+
+
 def check_columns(name: str, frame: DataFrame, *columns: str) -> None:
     """Raise ``GraphError`` naming the first of ``columns`` that ``frame``, the argument ``name``, lacks."""
     missing = [column for column in columns if column not in frame.columns]

@@ -15,8 +15,7 @@ from pyspark.sql.types import DoubleType, LongType
 
 from strata.graph import solvers
 from strata.graph.engine import solve
-from strata.graph.inputs import GraphError, Id, Unknown, checked
-from strata.graph.ranks import check_iterations
+from strata.graph.inputs import GraphError, Id, Unknown, check_whole, checked
 
 
 def strongly_connected_components(vertices: DataFrame, edges: DataFrame, *, unknown: Unknown = "raise") -> DataFrame:
@@ -34,7 +33,7 @@ def label_propagation(
     neighbours keep their own. Directed, every edge votes at both of its ends, so reciprocal and parallel
     edges count each; undirected, a tied pair votes once however many rows name it.
     """
-    check_iterations(iterations)
+    check_whole("iterations", iterations, 0)
     check_flag(directed)
     graph = checked(vertices, edges, unknown=unknown)
     solver = partial(solvers.propagate_labels, iterations=iterations, directed=directed)

@@ -14,8 +14,8 @@ from pyspark.sql import Column, DataFrame, Window
 from pyspark.sql import functions as F
 
 from strata.graph.build import instant
-from strata.graph.cycles import DAY_CAP, KEEP, Keep, check_whole, transfer_chains
-from strata.graph.inputs import GraphError
+from strata.graph.cycles import DAY_CAP, KEEP, Keep, transfer_chains
+from strata.graph.inputs import GraphError, check_whole
 from strata.graph.transfers import HOUR, Moment, days_before, money, money_flows, moves, sides, transfers_as_of
 
 

@@ -14,7 +14,7 @@ from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
 from strata.conf.tables.network import PERSON_TIES as KINDS
-from strata.graph.build import instant, links
+from strata.graph.build import instant, links, named
 
 SHARED = {
     "co_account": "co_account",
@@ -43,9 +43,7 @@ def person_ties(vertices: DataFrame, edges: DataFrame, hubs: DataFrame) -> DataF
     joins of the direct ties with whose their ends are, one aggregation.
     """
     linked = links(edges, hubs)
-    people = vertices.where(F.col("entity") == "customer").select(
-        "id", F.substring_index("key", ":", -1).cast("long").alias("customer_id")
-    )
+    people = named(vertices, "customer")
     members = linked.where(F.col("kind").isin(*SHARED)).join(people.withColumnRenamed("id", "src"), "src", "inner")
     members = members.select("customer_id", F.col("dst").alias("thing"), "kind", "known_ts", "hub_from_ts")
     rows = _sharing(members).unionByName(_both_orders(_direct(linked, members, people)))

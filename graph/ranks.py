@@ -20,7 +20,17 @@ from scipy.sparse import csr_array
 
 from strata.graph.arrays import Floats, Part
 from strata.graph.engine import solve, solve_totals
-from strata.graph.inputs import Graph, GraphError, GraphTypeError, Id, Unknown, bad_weight, check_id, checked
+from strata.graph.inputs import (
+    Graph,
+    GraphError,
+    GraphTypeError,
+    Id,
+    Unknown,
+    bad_weight,
+    check_id,
+    check_whole,
+    checked,
+)
 from strata.graph.solvers import step_matrix
 
 
@@ -68,15 +78,14 @@ def personalised_pagerank(
 
 def check_walk(damping: float, iterations: int) -> None:
     """Raise ``GraphError`` unless 0 <= damping <= 1 and iterations is a whole number from 0."""
+    check_damping(damping)
+    check_whole("iterations", iterations, 0)
+
+
+def check_damping(damping: float) -> None:
+    """Raise ``GraphError`` unless 0 <= damping <= 1."""
     if isinstance(damping, bool) or not isinstance(damping, int | float) or not 0 <= damping <= 1:
         raise GraphError(f"damping: a number from 0 to 1 is expected, not {damping!r}")
-    check_iterations(iterations)
-
-
-def check_iterations(iterations: int) -> None:
-    """Raise ``GraphError`` unless ``iterations`` is a whole number, 0 or more."""
-    if isinstance(iterations, bool) or not isinstance(iterations, int) or iterations < 0:
-        raise GraphError(f"iterations: a whole number from 0 is expected, not {iterations!r}")
 
 
 def _walk(graph: Graph, restart: DataFrame | None, damping: float, iterations: int, weighted: bool) -> DataFrame:

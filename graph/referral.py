@@ -13,6 +13,7 @@ from pyspark.sql import functions as F
 
 from strata.graph.build import check_caps
 from strata.graph.inputs import GraphError, check_columns, checked
+from strata.graph.ranks import check_damping
 
 CAPS: Mapping[str, int] = {
     "call": 200, "co_account": 10, "colleague": 30, "contact": 200, "family": 20, "shared_address": 10, "transfer": 50,
@@ -164,8 +165,7 @@ def with_outcome(candidates: DataFrame, referrals: DataFrame) -> DataFrame:
 def _check(ties: DataFrame, persons: DataFrame, damping: float) -> None:
     check_columns("ties", ties, "kind")
     check_columns("persons", persons, "customer_id")
-    if isinstance(damping, bool) or not isinstance(damping, int | float) or not 0 <= damping <= 1:
-        raise GraphError(f"damping: a number from 0 to 1 is expected, not {damping!r}")
+    check_damping(damping)
     checked(persons, ties, weight="weight")
 
 

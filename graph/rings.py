@@ -11,7 +11,7 @@ from datetime import date, datetime
 from pyspark.sql import Column, DataFrame, Window
 from pyspark.sql import functions as F
 
-from strata.graph.build import instant
+from strata.graph.build import instant, named
 from strata.graph.components import connected_components
 
 RING_KINDS = ("phone", "device")
@@ -86,9 +86,7 @@ def _grouped(vertices: DataFrame, links: DataFrame) -> DataFrame:
     tied = links.select(F.explode(F.array("src", "dst")).alias("id")).distinct()
     nodes = vertices.join(tied, on="id", how="left_semi")
     found = connected_components(nodes.select("id"), links.select("src", "dst"))
-    customers = nodes.where(F.col("entity") == "customer").select(
-        F.col("id").alias("vertex_id"), F.substring_index("key", ":", -1).cast("long").alias("customer_id")
-    )
+    customers = named(nodes, "customer").withColumnRenamed("id", "vertex_id")
     whole = Window.partitionBy("component")
     people = customers.join(found.withColumnRenamed("id", "vertex_id"), on="vertex_id", how="inner")
     sized = people.withColumns({"_size": F.count(F.lit(1)).over(whole), "ring_id": F.min("customer_id").over(whole)})

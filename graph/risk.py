@@ -20,6 +20,7 @@ from strata.graph.build import (
     instant,
     links,
     links_as_of,
+    named,
     to_graphframe,
 )
 from strata.graph.components import connected_components
@@ -64,7 +65,7 @@ def network_table(
     components = connected_components(known, tied)
     sizes = components.groupBy("component").agg(F.count(F.lit(1)).alias("network_component_size_cnt"))
     ranks = pagerank(known, _both_ways(tied), weight="weight").withColumnRenamed("rank", "network_pagerank")
-    table = _accounts(known).join(components, on="id", how="inner").join(sizes, on="component", how="inner")
+    table = named(known, "account").join(components, on="id", how="inner").join(sizes, on="component", how="inner")
     table = table.withColumnRenamed("component", "network_component").join(ranks, on="id", how="inner")
     table = table.join(_degrees(edges_as_of(edges, as_of), caps), on="id", how="left")
     table = table.join(_hub_flags(hubs, as_of), on="id", how="left")
@@ -128,7 +129,7 @@ def payee_pairs(vertices: DataFrame, edges: DataFrame, caps: Mapping[str, int] =
     ties = sent.groupBy("src", "dst").agg(
         F.min("known_ts").alias("known_ts"), F.min("hub_from_ts").alias("hub_from_ts")
     )
-    payers = _accounts(vertices).withColumnRenamed("id", "src")
+    payers = named(vertices, "account").withColumnRenamed("id", "src")
     ties = ties.join(payers, on="src", how="inner").localCheckpoint()
     pairs = shared_targets(to_graphframe(vertices.select("id"), ties))
     return pairs.select(
@@ -169,11 +170,6 @@ def _check_spine(spine: DataFrame, at: str) -> None:
     for column in ("account_id", at):
         if column not in spine.columns:
             raise GraphError(f"spine: column {column} is missing; there are: {', '.join(spine.columns)}")
-
-
-def _accounts(vertices: DataFrame) -> DataFrame:
-    account_id = F.substring_index("key", ":", -1).cast("long").alias("account_id")
-    return vertices.where(F.col("entity") == "account").select(account_id, "id")
 
 
 def _both_ways(edges: DataFrame) -> DataFrame:

@@ -19,7 +19,7 @@ from pyspark.sql.types import DataType, LongType, StructField, StructType
 
 from strata.graph.arrays import Ints
 from strata.graph.build import check_caps
-from strata.graph.inputs import GraphError, check_columns, checked
+from strata.graph.inputs import GraphError, check_columns, check_whole, checked
 from strata.graph.referral import CAPS, warm_links
 
 Method = Literal["coverage", "degree_discount"]
@@ -132,8 +132,7 @@ def gains(near: Near, seeds: Sequence[int]) -> Iterator[int]:
 def _check(ties: DataFrame, persons: DataFrame, most: int, group: str, method: str, probability: float) -> None:
     check_columns("ties", ties, "kind")
     check_columns("persons", persons, "customer_id", group)
-    if isinstance(most, bool) or not isinstance(most, int) or most < 1:
-        raise GraphError(f"per_group: a whole number from 1 is expected, not {most!r}")
+    check_whole("per_group", most, 1)
     if method not in get_args(Method):
         raise GraphError(f"method: one of {', '.join(get_args(Method))} is expected, not {method!r}")
     if not 0 <= probability <= 1:

@@ -51,8 +51,8 @@ def vertex_key(entity: str, natural_id: Column) -> Column:
 def postings_with_ends(transactions: DataFrame, accounts: DataFrame | None = None) -> DataFrame:
     """The postings with another side: their columns plus own_key, other_key (vertex keys).
 
-    The other side is an account when its number is one of the bank's own (``accounts``: silver account), else an
-    outside counterparty. One broadcast or one shuffle join.
+    The other side is an account when it is of the own bank and its number one of ``accounts`` (silver account), else
+    an outside counterparty. One broadcast or one shuffle join.
     """
     outside = vertex_key("counterparty", F.concat_ws(":", "counterparty_bank", "counterparty_hash"))
     rows = transactions.where(F.col("counterparty_hash").isNotNull())
@@ -60,9 +60,10 @@ def postings_with_ends(transactions: DataFrame, accounts: DataFrame | None = Non
     if accounts is None:
         return rows.withColumn("other_key", outside)
     numbers = accounts.where("account_hash IS NOT NULL").groupBy(F.col("account_hash").alias("counterparty_hash"))
-    named = rows.join(numbers.agg(F.min("account_id").alias("_other")), on="counterparty_hash", how="left")
+    own = numbers.agg(F.max("account_id").alias("_other")).withColumn("counterparty_bank", F.lit("own"))
+    met = rows.join(own, on=["counterparty_bank", "counterparty_hash"], how="left")
     other = F.coalesce(vertex_key("account", F.col("_other")), outside)
-    return named.withColumn("other_key", other).drop("_other")
+    return met.withColumn("other_key", other).drop("_other")
 
 
 def _held(tables: Tables) -> list[DataFrame]:

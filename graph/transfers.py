@@ -16,8 +16,9 @@ from pyspark.sql import Column, DataFrame, Window
 from pyspark.sql import functions as F
 from pyspark.sql.types import LongType, StringType, StructField, StructType
 
-from strata.graph.build import instant, vertex_key
-from strata.graph.inputs import GraphError, GraphTypeError
+from strata.graph.build import instant
+from strata.graph.inputs import GraphTypeError, check_columns
+from strata.graph.ties import postings_with_ends
 
 COLUMNS = ("transfer_id", "src", "dst", "amount", "event_ts", "known_ts")
 MONEY = "decimal(18,2)"
@@ -33,9 +34,7 @@ def moves(transfers: DataFrame) -> DataFrame:
 
     Raises ``GraphError`` when a column is missing, ``GraphTypeError`` unless both ends are long or both string.
     """
-    missing = [name for name in COLUMNS if name not in transfers.columns]
-    if missing:
-        raise GraphError(f"transfers: column {missing[0]} is missing; there are: {', '.join(transfers.columns)}")
+    check_columns("transfers", transfers, *COLUMNS)
     src, dst = (transfers.schema[end].dataType for end in ("src", "dst"))
     if src != dst or not isinstance(src, LongType | StringType):
         raise GraphTypeError(
@@ -72,12 +71,9 @@ def transfers_of(transactions: DataFrame, accounts: DataFrame, as_of: Moment, *,
     """
     known = instant(as_of)
     posted = _last_versions(transactions.where(F.col("known_ts") <= known))
-    posted = posted.where((F.col("channel") == "transfer") & F.col("counterparty_hash").isNotNull())
-    own = _own_numbers(accounts.where(F.col("known_ts") <= known))
-    posted = posted.join(own, on=["counterparty_bank", "counterparty_hash"], how="left")
-    outside = vertex_key("counterparty", F.concat_ws(":", "counterparty_bank", "counterparty_hash"))
-    me, other = vertex_key("account", F.col("account_id")), F.coalesce(vertex_key("account", F.col("own_id")), outside)
-    paid = F.col("direction") == "debit"
+    moved = posted.where(F.col("channel") == "transfer")
+    posted = postings_with_ends(moved, accounts.where(F.col("known_ts") <= known))
+    me, other, paid = F.col("own_key"), F.col("other_key"), F.col("direction") == "debit"
     ends = {"src": F.when(paid, me).otherwise(other), "dst": F.when(paid, other).otherwise(me), "paid": paid}
     return _once(posted.withColumns(ends), apart_hours * HOUR)
 
@@ -153,13 +149,6 @@ def _last_versions(transactions: DataFrame) -> DataFrame:
     columns = ("account_id", "amount", "direction", "channel", "counterparty_bank", "counterparty_hash", "event_ts")
     last = F.max_by(F.struct(*columns, "known_ts"), "known_ts").alias("last")
     return transactions.groupBy("transaction_id").agg(last).select("transaction_id", "last.*")
-
-
-def _own_numbers(accounts: DataFrame) -> DataFrame:
-    numbered = accounts.where(F.col("account_hash").isNotNull()).groupBy(
-        F.col("account_hash").alias("counterparty_hash")
-    )
-    return numbered.agg(F.max("account_id").alias("own_id")).withColumn("counterparty_bank", F.lit("own"))
 
 
 def _once(posted: DataFrame, apart: int) -> DataFrame:

@@ -12,7 +12,7 @@ from datetime import date, datetime
 from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
-from strata.graph.build import edges_as_of, instant, links_as_of
+from strata.graph.build import edges_as_of, instant, links_as_of, named
 from strata.graph.people import person_ties_as_of
 
 WARM = ("call", "co_account", "colleague", "contact", "family", "shared_address", "transfer")
@@ -32,7 +32,7 @@ def warm_ties(
     somebody outside. Plan: the aggregation of the person ties and two joins for their vertices; the cut of contacts,
     calls and phones, and two joins by phone.
     """
-    people = _customers(vertices)
+    people = named(vertices, "customer")
     rows = _inside(ties, people, as_of).unionByName(_outside(edges, hubs, people, as_of))
     ends = F.least("src", "dst").alias("src"), F.greatest("src", "dst").alias("dst")
     found = rows.select(*ends, "kind", "evidence_count", "known_ts").groupBy(*PAIR)
@@ -47,9 +47,9 @@ def persons_as_of(ties: DataFrame, vertices: DataFrame, edges: DataFrame, as_of:
     ``ties``: those of ``warm_ties``; ``referral_cnt`` counts whom the person was known to have brought by then.
     Plan: one shuffle of the ends of ties, two joins.
     """
-    people = _customers(vertices.where(F.col("known_ts") <= instant(as_of)))
+    people = named(vertices.where(F.col("known_ts") <= instant(as_of)), "customer")
     ends = ties.select(F.explode(F.array("src", "dst")).alias("id")).distinct()
-    outside = ends.join(_customers(vertices), on="id", how="left_anti")
+    outside = ends.join(named(vertices, "customer"), on="id", how="left_anti")
     everybody = people.unionByName(outside.withColumn("customer_id", F.lit(None).cast("long")))
     brought = edges_as_of(edges.where(F.col("kind") == "referral"), as_of).groupBy(F.col("src").alias("id"))
     counted = everybody.join(brought.agg(F.count(F.lit(1)).alias("referral_cnt")), on="id", how="left")
@@ -67,11 +67,6 @@ def referrals_between(edges: DataFrame, since: date | datetime | str, until: dat
     phones = edges_as_of(edges.where(F.col("kind") == "phone"), until)
     phones = phones.select(F.col("src").alias("came_id"), F.col("dst").alias("prospect_id"))
     return came.join(phones, on="came_id", how="inner").select("referrer_id", "prospect_id", "known_ts")
-
-
-def _customers(vertices: DataFrame) -> DataFrame:
-    customer_id = F.substring_index("key", ":", -1).cast("long").alias("customer_id")
-    return vertices.where(F.col("entity") == "customer").select("id", customer_id)
 
 
 def _inside(ties: DataFrame, people: DataFrame, as_of: date | datetime | str) -> DataFrame:

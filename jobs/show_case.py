@@ -27,7 +27,14 @@ def options(arguments: argparse.ArgumentParser) -> None:
     )
 
 
-JOB = Job("case", "a page of one case: who is tied to whom, evidence, timeline", body, options=options, recorded=False)
+JOB = Job(
+    "case",
+    "a page of one case: who is tied to whom, evidence, timeline",
+    body,
+    reads=cases.READS,
+    options=options,
+    recorded=False,
+)
 
 if __name__ == "__main__":
     sys.exit(run(JOB))

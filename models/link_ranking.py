@@ -20,7 +20,16 @@ from pyspark.sql import functions as F
 
 from strata.models.binning_rows import column, require_column
 from strata.models.counts import Floats
-from strata.models.logistic import Pass, Sums, likelihood_sums, maximise, read_sums, standard_errors, wald_p_value
+from strata.models.logistic import (
+    Pass,
+    Sums,
+    likelihood_sums,
+    maximise,
+    penalised,
+    read_sums,
+    standard_errors,
+    wald_p_value,
+)
 
 _SLICES = 1 << 20
 
@@ -121,12 +130,8 @@ def fit_rows(
 
 
 def _pass(x: Floats, link: Floats, weight: Floats, penalty: float) -> Pass:
-    shrink = penalty * np.concatenate([[0.0], np.ones(x.shape[1] - 1)])
-
     def one(beta: Floats) -> Sums:
-        plain = read_sums(likelihood_sums(x, link, weight, beta), beta, x.shape[1])
-        value = float(plain.value - shrink @ beta**2 / 2)
-        return Sums(beta, value, plain.gradient - shrink * beta, plain.hessian + np.diag(shrink))
+        return penalised(read_sums(likelihood_sums(x, link, weight, beta), beta, x.shape[1]), penalty)
 
     return one
 

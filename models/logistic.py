@@ -49,12 +49,17 @@ def logistic_pass(coded: Coded, woes: Mapping[int, Floats], penalty: float = 0.0
     width = len(woes) + 1
 
     def one(beta: Floats) -> Sums:
-        plain = read_sums(coded.sums(_block_sums(beta, woes)), beta, width)
-        shrunk = penalty * np.concatenate([[0.0], beta[1:]])
-        curve = plain.hessian + penalty * np.diag([0.0, *np.ones(width - 1)])
-        return Sums(beta, float(plain.value - shrunk @ beta / 2), plain.gradient - shrunk, curve)
+        return penalised(read_sums(coded.sums(_block_sums(beta, woes)), beta, width), penalty)
 
     return one
+
+
+def penalised(plain: Sums, penalty: float) -> Sums:
+    """The sums less ``penalty`` times half the sum of squared coefficients; the intercept, the first, is free."""
+    beta = plain.beta
+    shrunk = penalty * np.concatenate([[0.0], beta[1:]])
+    curve = plain.hessian + penalty * np.diag([0.0, *np.ones(len(beta) - 1)])
+    return Sums(beta, float(plain.value - shrunk @ beta / 2), plain.gradient - shrunk, curve)
 
 
 def _block_sums(beta: Floats, woes: Mapping[int, Floats]) -> BlockSum:

@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from strata.conf.contracts import Column, Layer, Personal, Table, col, rule
+from strata.conf.tables.network import MONEY_SUM
 from strata.conf.tables.shapes import CURRENCY, listed, person
 
-MONEY_SUM = "decimal(28,2)"
 CIRCLES = ("cycle", "mutual", "joint", "chain", "single")
 ALERTS = ("ring", "mule", "cycle")
-CASES = ("ring", "mule", "cycle", "circle", "group", "referral")
+CASES = (*ALERTS, "circle")
 MOVES = ("born", "grown", "shrunk", "merged", "split", "ended")
 DAY = col("as_of_date", "date", "the bank day; only what was known by its first moment")
 

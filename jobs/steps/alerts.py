@@ -8,7 +8,7 @@ from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
 from strata.graph.build import links_as_of
-from strata.graph.contagion import DEFAULT_DPD, listings
+from strata.graph.contagion import DEFAULT_DPD, is_listed, listings
 from strata.graph.cycles import transfer_cycles
 from strata.graph.mules import RULES, mule_alerts
 from strata.graph.rings import SIGNS, ring_alerts, ring_evidence, ring_members
@@ -41,9 +41,7 @@ def known_bad(context: Context) -> DataFrame:
     """customer_id of who was known by the day to have been 90 days past due, or to be on the blacklist."""
     at = morning(context)
     late = loans_standing(context).where((F.col("known_ts") <= at) & (F.col("days_past_due") >= DEFAULT_DPD))
-    named = listings(context.lake.read("blacklist"), context.lake.read("customer")).where(
-        (F.col("listed_from") <= at) & (F.col("listed_until").isNull() | (F.col("listed_until") > at))
-    )
+    named = listings(context.lake.read("blacklist"), context.lake.read("customer")).where(is_listed(at))
     return late.select("customer_id").unionByName(named.select("customer_id")).distinct()
 
 

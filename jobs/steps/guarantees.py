@@ -19,10 +19,10 @@ def standing(context: Context) -> DataFrame:
     return found.localCheckpoint()
 
 
-def circles(context: Context, guarantees: DataFrame) -> None:
+def circles(context: Context, guarantees: DataFrame, owed: DataFrame) -> None:
     """Each member of a circle with the circle's facts, its own, and what its default would do."""
     with context.progress.step("guarantee circles") as step:
-        worth, owed = net_worth(context).localCheckpoint(), exposures(context)
+        worth = net_worth(context).localCheckpoint()
         capacity = worth.withColumnRenamed("net_worth_amt", "capacity_amt")
         members = guarantee_circles(guarantees)
         own = over_guaranteed(guarantees, worth).drop("guaranteed_amt")
@@ -33,14 +33,14 @@ def circles(context: Context, guarantees: DataFrame) -> None:
         step.says(f"{rows:,} members, {unwound:,} guarantees ranked by what their end would save")
 
 
-def clients(context: Context, guarantees: DataFrame) -> None:
+def clients(context: Context, guarantees: DataFrame, owed: DataFrame) -> None:
     """Groups of connected clients: no table says who controls whom, so they rest on guarantees, a dependency."""
     with context.progress.step("connected clients") as step:
         depends = guarantees.select(
             F.col("guarantor_id").alias("src"), F.col("borrower_id").alias("dst"), F.lit("guarantee").alias("kind"),
             "known_ts", "amount",
         )  # fmt: skip
-        found = connected_clients(everybody(context), depends.limit(0), depends, exposures(context))
+        found = connected_clients(everybody(context), depends.limit(0), depends, owed)
         step.says(f"{keep(context, 'connected_group', found):,} customers")
 
 
@@ -60,7 +60,7 @@ def exposures(context: Context) -> DataFrame:
     """customer_id, exposure_amt: what the customer's loans were last known to owe."""
     known = loans_standing(context).where(F.col("known_ts") <= morning(context))
     newest = known.groupBy("customer_id", "loan_id").agg(F.max_by("balance", "known_ts").alias("owed"))
-    return newest.groupBy("customer_id").agg(F.sum("owed").alias("exposure_amt"))
+    return newest.groupBy("customer_id").agg(F.sum("owed").alias("exposure_amt")).localCheckpoint()
 
 
 def net_worth(context: Context) -> DataFrame:

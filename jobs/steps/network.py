@@ -27,7 +27,9 @@ def trust_graphframes(context: Context) -> None:
 def build(context: Context) -> None:
     """Vertices keep the ids they have; ties and hubs are cut anew from silver."""
     lake = context.lake
-    evidence = relation_evidence({name: lake.read(name) for name in (*SOURCES, "account") if lake.exists(name)})
+    sources = {name: lake.read(name) for name in (*SOURCES, "account") if lake.exists(name)}
+    # Read for the vertices, their ids and the ties.
+    evidence = relation_evidence(sources).persist()
     with context.progress.step("vertices") as step:
         seen = relation_vertices(lake.read("customer"), lake.read("account"), evidence)
         # The map of the newest run, not the pinned one: ids are for ever.
@@ -38,6 +40,7 @@ def build(context: Context) -> None:
     with context.progress.step("ties") as step:
         written = lake.replace("relationship", build_edges(evidence, ids))
         step.says(f"{written.rows:,}")
+    evidence.unpersist()
     with context.progress.step("hubs") as step:
         step.says(f"{lake.replace('hub_register', hub_register(lake.read('relationship'))).rows:,} suppressed")
 

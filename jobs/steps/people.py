@@ -67,7 +67,9 @@ def _groups_before(context: Context) -> tuple[DataFrame | None, int]:
     lake = context.lake
     if not lake.exists("network_group"):
         return None, 0
-    earlier = lake.read("network_group").where(F.col("as_of_date") < F.lit(context.as_of))
+    # The newest version, not one pinned as an input: what this job writes itself would make every run look new.
+    groups = lake.read("network_group", lake.version("network_group"))
+    earlier = groups.where(F.col("as_of_date") < F.lit(context.as_of))
     row = earlier.agg(F.max("as_of_date"), F.max("group_id")).collect()[0]
     if row[0] is None:
         return None, 0

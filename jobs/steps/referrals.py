@@ -23,10 +23,10 @@ BEST = 10
 SEEDS = 5
 
 
-def introduce(context: Context) -> None:
+def introduce(context: Context, ties: DataFrame, persons: DataFrame) -> None:
     """The best prospects of every customer, with who may be asked and why they may know each other."""
     with context.progress.step("referral candidates") as step:
-        today = _pairs(context, context.as_of).localCheckpoint()
+        today = referral_candidates(ties, persons).localCheckpoint()
         scored, how = _scored(context, today)
         order = Window.partitionBy("referrer_id").orderBy(F.desc("score"), "prospect_id")
         best = scored.withColumn("place", F.row_number().over(order)).where(F.col("place") <= BEST)
@@ -40,10 +40,9 @@ def introduce(context: Context) -> None:
         step.says(f"{rows:,} pairs, {judged.where('is_allowed').count():,} may be asked; ranked by {how}")
 
 
-def choose_seeds(context: Context) -> None:
+def choose_seeds(context: Context, ties: DataFrame, persons: DataFrame) -> None:
     """Whom each manager talks to first."""
     with context.progress.step("key customers") as step:
-        ties, persons = _warm(context, context.as_of)
         managed = persons.join(_managers(context), "customer_id", "left")
         seeds = coverage_seeds(ties, managed, per_group=SEEDS)
         whose = persons.select("id", "customer_id")
@@ -51,7 +50,7 @@ def choose_seeds(context: Context) -> None:
         step.says(f"{rows:,}, up to {SEEDS} a manager")
 
 
-def _warm(context: Context, day: date) -> tuple[DataFrame, DataFrame]:
+def warm(context: Context, day: date) -> tuple[DataFrame, DataFrame]:
     """The warm ties of a day, and the people in them."""
     lake = context.lake
     vertices, edges = lake.read("vertex"), lake.read("relationship")
@@ -59,15 +58,11 @@ def _warm(context: Context, day: date) -> tuple[DataFrame, DataFrame]:
     return ties, persons_as_of(ties, vertices, edges, day).localCheckpoint()
 
 
-def _pairs(context: Context, day: date) -> DataFrame:
-    return referral_candidates(*_warm(context, day))
-
-
 def _scored(context: Context, today: DataFrame) -> tuple[DataFrame, str]:
     """Today's pairs with ``score``: by what came of those of half a year ago, else by the rank of a walk."""
     before = context.as_of - timedelta(days=LOOK_BACK)
     told = referrals_between(context.lake.read("relationship"), before, context.as_of)
-    learnt = with_outcome(_pairs(context, before), told).localCheckpoint()
+    learnt = with_outcome(referral_candidates(*warm(context, before)), told).localCheckpoint()
     links = learnt.agg(F.sum("is_referred")).collect()[0][0] or 0
     if links < FEWEST:
         return today.withColumn("score", F.col("walk_rank")), "a walk: too few referrals to learn from"

@@ -9,8 +9,9 @@ from pathlib import Path
 
 from strata.conf.settings import Settings, load_settings
 from strata.jobs import ingest, simulate_bank
-from strata.jobs.runtime.run import execute, open_session, parser
+from strata.jobs.runtime.run import open_session
 from tests.bench.kept import HERE, SCRATCH, stamp_of
+from tests.bench.meter import run_job
 from tests.bench.simulation import MONTHS
 
 # Contracts of tables that are made of landed ones.
@@ -60,8 +61,7 @@ def make(customers: int) -> None:
     settings = settings_of(customers)
     spark = open_session(settings)
     for job in (simulate_bank.JOB, ingest.JOB):
-        if code := execute(job, settings, parser(job).parse_args([]), spark):
-            raise RuntimeError(f"{job.name} ended with exit code {code}")
+        run_job(job, settings, spark)
 
 
 if __name__ == "__main__":

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
-import statistics
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -11,7 +9,7 @@ from tests.bench.features_check import checks
 from tests.bench.features_data import LAST_DAY, STATE_COLUMNS, TABLES, Bank
 from tests.bench.features_entries import AGGS, DAYS, ENTRIES, STATES, WINDOWS, Entry
 from tests.bench.features_table import TIMES, Figures, features_table
-from tests.bench.kept import RESULTS, SCRATCH, Measurement, kept, stamp_of
+from tests.bench.kept import RESULTS, SCRATCH, Measurement, cleared, kept, medians, stamp_of
 from tests.bench.peer import Peer
 
 
@@ -67,7 +65,7 @@ def measured(sizes: Sizes, entry: Entry, bank: Bank) -> Measurement:
         runs: list[Measurement] = []
         while len(runs) < sizes.times and (not runs or runs[-1]["status"] == "done"):
             runs.append(_run(entry, bank, checked=not runs))
-        return {"checks": runs[0].pop("checks", {}), "runs": runs} | _medians(runs)
+        return {"checks": runs[0].pop("checks", {}), "runs": runs} | medians(runs, TIMES)
 
     path = sizes.folder / "features_speed" / f"{entry.name}_{bank.name}.json"
     return kept(path, stamp_of(entry.script.stamp(), repr((entry, AGGS, sizes.times)), bank.stamp()), measure)
@@ -75,7 +73,7 @@ def measured(sizes: Sizes, entry: Entry, bank: Bank) -> Measurement:
 
 def _run(entry: Entry, bank: Bank, checked: bool) -> Measurement:
     output = SCRATCH / "features" / "answers" / f"{entry.name}.parquet"
-    _clear(output)
+    cleared(output)
     output.parent.mkdir(parents=True, exist_ok=True)
     job = {
         "task": entry.task,
@@ -91,7 +89,7 @@ def _run(entry: Entry, bank: Bank, checked: bool) -> Measurement:
     found = entry.script.run(job)
     if found["status"] == "done" and checked:
         found["checks"] = checks(output)
-    _clear(output)
+    cleared(output)
     return found
 
 
@@ -103,21 +101,8 @@ def _published(sizes: Sizes) -> Measurement:
         output = SCRATCH / "features" / "lake"
         job = {"days": DAYS, "aggs": AGGS, "folder": str(bank.write()), "last": LAST_DAY, "output": str(output)}
         found = peer.run(job)
-        _clear(output)
+        cleared(output)
         return found
 
     path = sizes.folder / "features_speed" / f"published_{bank.name}.json"
     return kept(path, stamp_of(peer.stamp(), repr((DAYS, AGGS)), bank.stamp()), measure)
-
-
-def _clear(output: Path) -> None:
-    """Spark writes a folder, the others a file."""
-    if output.is_dir():
-        shutil.rmtree(output)
-    output.unlink(missing_ok=True)
-
-
-def _medians(runs: list[Measurement]) -> dict[str, float]:
-    """Of the first and, where a session served twice, of the second time; of none that a run didn't come to."""
-    times = [key for key in TIMES if all(key in run for run in runs)]
-    return {key: statistics.median(run[key] for run in runs) for key in times}

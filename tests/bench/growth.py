@@ -15,10 +15,10 @@ import numpy as np
 from strata.conf.settings import load_settings
 from strata.jobs import run_all
 from strata.jobs.runtime.ledger import code_version
-from strata.jobs.runtime.run import execute, open_session, parser
+from strata.jobs.runtime.run import open_session
 from tests.bench.book import copy_book
 from tests.bench.kept import RESULTS, Measurement, apart, kept, table, write
-from tests.bench.meter import metered
+from tests.bench.meter import metered, run_job
 
 COPIES = (1, 4, 16)
 
@@ -62,14 +62,11 @@ def measure(copies: int) -> Measurement:
             tracking_uri=f"sqlite:///{folder}/mlflow.db",
             token_key_file=f"{folder}/token.key",
         )
-        options = parser(run_all.JOB).parse_args([])
         steps = {}
         spark = open_session(settings)
         for step in run_all.JOB.steps:
             with metered(spark) as reading:
-                code = execute(step, settings, options, spark)
-            if code:
-                raise RuntimeError(f"{step.name} ended with exit code {code}")
+                run_job(step, settings, spark)
             steps[step.name] = vars(reading)
     return {"copies": copies, "postings": postings, "memory": settings.spark.memory, "steps": steps}
 

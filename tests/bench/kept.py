@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import hashlib
 import json
+import shutil
+import statistics
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -31,6 +33,19 @@ def apart(module: str, *arguments: int) -> Measurement:
     answer = SCRATCH / "jobs" / f"{'_'.join([module, *given])}.json"
     subprocess.run([sys.executable, "-m", f"tests.bench.{module}", *given, str(answer)], check=True)
     return read(answer)
+
+
+def cleared(output: Path) -> None:
+    """Away with a peer's answer: Spark writes a folder, the others a file."""
+    if output.is_dir():
+        shutil.rmtree(output)
+    output.unlink(missing_ok=True)
+
+
+def medians(found: list[Measurement], times: Sequence[str]) -> dict[str, float]:
+    """Of each of ``times`` that every run came to."""
+    told = [key for key in times if all(key in run for run in found)]
+    return {key: statistics.median(run[key] for run in found) for key in told}
 
 
 def read(path: Path) -> Measurement:

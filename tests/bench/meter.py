@@ -1,4 +1,4 @@
-"""Time, shuffled bytes and peak memory of one step, measured from outside of it."""
+"""A job run as the command runs it; time, shuffled bytes and peak memory of a step, measured from outside of it."""
 
 from __future__ import annotations
 
@@ -12,6 +12,9 @@ from pathlib import Path
 
 from pyspark.sql import SparkSession
 
+from strata.conf.settings import Settings
+from strata.jobs.runtime.run import Job, execute, parser
+
 PAGE = os.sysconf("SC_PAGE_SIZE")
 
 
@@ -22,6 +25,12 @@ class Reading:
     seconds: float = 0.0
     shuffle_bytes: int = 0
     peak_bytes: int = 0
+
+
+def run_job(job: Job, settings: Settings, spark: SparkSession, *arguments: str) -> None:
+    """Run a job; raises ``RuntimeError`` when it didn't end well."""
+    if code := execute(job, settings, parser(job).parse_args([*arguments]), spark):
+        raise RuntimeError(f"{job.name} ended with exit code {code}")
 
 
 @contextmanager

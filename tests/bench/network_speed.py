@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import shutil
-import statistics
 from dataclasses import dataclass
 from pathlib import Path
 
 import duckdb
 
 from strata.jobs.runtime.install import jar_paths
-from tests.bench.kept import RESULTS, SCRATCH, Measurement, kept, stamp_of
+from tests.bench.kept import RESULTS, SCRATCH, Measurement, cleared, kept, medians, stamp_of
 from tests.bench.network_data import Net
 from tests.bench.network_table import OURS, REPEAT_WITHIN, TIMES, Entry, Figures, network_table
 
@@ -83,7 +81,7 @@ def measured(sizes: Sizes, entry: Entry, net: Net) -> Measurement:
         runs: list[Measurement] = []
         while _goes_on(runs, sizes.times):
             runs.append(_run(entry, net))
-        return {"answer": runs[0].pop("answer", {}), "runs": runs} | _medians(runs)
+        return {"answer": runs[0].pop("answer", {}), "runs": runs} | medians(runs, TIMES)
 
     path = sizes.folder / "network_speed" / f"{entry.name}_{net.name}.json"
     settings = repr((entry, ITERATIONS, DAMPING, SAMPLE, sizes.times))
@@ -99,7 +97,7 @@ def _goes_on(runs: list[Measurement], times: int) -> bool:
 
 def _run(entry: Entry, net: Net) -> Measurement:
     output = SCRATCH / "network" / "answers" / f"{entry.name}.parquet"
-    _clear(output)
+    cleared(output)
     output.parent.mkdir(parents=True, exist_ok=True)
     job = {
         "task": entry.task,
@@ -114,7 +112,7 @@ def _run(entry: Entry, net: Net) -> Measurement:
     found = entry.script.run(job)
     if found["status"] == "done":
         found["answer"] = _answer(output, entry.task)
-    _clear(output)
+    cleared(output)
     return found
 
 
@@ -127,15 +125,3 @@ def _answer(output: Path, task: str) -> Measurement:
         return dict(zip(("vertices", "components", "checksum"), duckdb.sql(query).fetchall()[0]))
     ranks = duckdb.sql(f"SELECT rank / sum(rank) OVER () AS rank, id FROM {rows} QUALIFY id <= {SAMPLE} ORDER BY id")
     return {"ranks": [rank for rank, _ in ranks.fetchall()]}
-
-
-def _clear(output: Path) -> None:
-    """Spark writes a folder, the others a file."""
-    if output.is_dir():
-        shutil.rmtree(output)
-    output.unlink(missing_ok=True)
-
-
-def _medians(runs: list[Measurement]) -> dict[str, float]:
-    times = [key for key in TIMES if all(key in run for run in runs)]
-    return {key: statistics.median(run[key] for run in runs) for key in times}

@@ -28,7 +28,7 @@ from strata.graph.contagion import contagion_features, listings, standings
 from strata.graph.guarantees import guarantee_circles, guarantees_as_of
 from strata.graph.rings import SIGNS_OF_ALERT, ring_alerts, ring_members
 from strata.jobs import build_network
-from strata.jobs.runtime.run import execute, open_session, parser
+from strata.jobs.runtime.run import open_session
 from strata.jobs.runtime.slices import FeatureTables
 from strata.jobs.runtime.tables import Lake
 from strata.jobs.simulate.credit import guaranteed
@@ -37,6 +37,7 @@ from strata.models.evaluation import ScoreTable, auc_interval, ks
 from tests.bench import power
 from tests.bench.bank import prepared, settings_of
 from tests.bench.kept import HERE, RESULTS, Measurement, apart, kept, stamp_of, table, write
+from tests.bench.meter import run_job
 
 CUSTOMERS = 10_000
 AS_OF = date(2027, 1, 1)
@@ -82,8 +83,7 @@ def measure(customers: int) -> Measurement:
 
 def _nightly(settings: Settings, spark: SparkSession) -> float:
     begun = time.monotonic()
-    if code := execute(build_network.JOB, settings, parser(build_network.JOB).parse_args(["--force"]), spark):
-        raise RuntimeError(f"network ended with exit code {code}")
+    run_job(build_network.JOB, settings, spark, "--force")
     return time.monotonic() - begun
 
 

@@ -15,9 +15,9 @@ import numpy as np
 
 from strata.conf.settings import load_settings
 from strata.jobs import simulate_bank
-from strata.jobs.runtime.run import execute, open_session, parser
+from strata.jobs.runtime.run import open_session
 from tests.bench.kept import HERE, RESULTS, SCRATCH, Measurement, apart, kept, stamp_of, table, write
-from tests.bench.meter import metered
+from tests.bench.meter import metered, run_job
 
 MONTHS = 24
 
@@ -82,8 +82,7 @@ def measure(customers: int) -> Measurement:
     )
     spark = open_session(settings)
     with metered(spark) as reading:
-        if code := execute(simulate_bank.JOB, settings, parser(simulate_bank.JOB).parse_args([]), spark):
-            raise RuntimeError(f"simulate ended with exit code {code}")
+        run_job(simulate_bank.JOB, settings, spark)
     truth = spark.read.format("delta").load(str(folder / "truth" / "truth_delivery"))
     rows = {row.kind: row["sum(rows)"] for row in truth.groupBy("kind").sum("rows").collect()}
     landed = sum(path.stat().st_size for path in (folder / "landing").rglob("*.*") if path.is_file())

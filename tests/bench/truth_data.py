@@ -12,11 +12,11 @@ from pyspark.sql import DataFrame, SparkSession
 
 from strata.conf.settings import load_settings
 from strata.jobs import build_features, ingest
-from strata.jobs.runtime.run import execute, parser
 from strata.jobs.runtime.tables import Lake
 from strata.models.specs import loan_default as loans
 from strata.models.validation import assign_folds
 from tests.bench.kept import HERE, SCRATCH, stamp_of
+from tests.bench.meter import run_job
 
 SHARED = HERE.parents[1].parent / "shared" / "data"
 GERMAN = HERE.parent / "golden" / "german_credit" / "german.csv.gz"
@@ -107,8 +107,7 @@ def _berka(spark: SparkSession) -> pd.DataFrame:
     settings = load_settings("test", **places, tracking_uri=f"sqlite:///{root}/mlflow.db")
     spark.conf.set("spark.sql.session.timeZone", settings.bank_timezone)
     for job in (ingest.JOB, build_features.JOB):
-        if code := execute(job, settings, parser(job).parse_args([]), spark):
-            raise RuntimeError(f"{job.name} ended with exit code {code}")
+        run_job(job, settings, spark)
     rows = Lake(spark, settings.lake).read(loans.TRAINING_SET).orderBy("loan_id").toPandas()
     features = rows[list(loans.features())].astype("float64")
     keys = {ID: rows["loan_id"], GROUP: rows[loans.GROUP], BAD: rows[loans.TARGET].astype(int)}

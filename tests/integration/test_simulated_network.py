@@ -13,7 +13,7 @@ from strata.conf.tables import ALL
 from strata.conf.tables.truth import TRUTH
 from strata.features import FeatureStore
 from strata.features.views import customer_views, network_views
-from strata.jobs import show_case
+from strata.jobs import build_network, show_case
 from strata.jobs.build_network import PEOPLE
 from strata.jobs.runtime.slices import FeatureTables
 from strata.jobs.runtime.tables import Lake
@@ -134,3 +134,8 @@ def test_a_case_that_is_not_there_is_refused_with_names_that_are(networked: Bank
     assert networked.run(show_case.JOB, "--case", "ring:1") == 2
     told = "".join(capfd.readouterr())
     assert "there is no case 'ring:1' on 2025-04-01; there are for example" in told
+
+
+def test_the_same_day_again_is_already_done(networked: Bank, capfd):
+    assert networked.run(build_network.JOB) == 0
+    assert "already done" in "".join(capfd.readouterr())
