@@ -35,9 +35,9 @@ check: $(READY) ## lint, format, types, architecture
 	$(BIN)/mypy -p strata.conf -p strata.features -p strata.graph -p strata.models -p strata.jobs
 
 test: check ## everything that must hold
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest -n 2 --no-loadscope-reorder
 
-cluster-test: $(READY) ## the main job on a standalone master with two workers
+cluster-test: $(READY) ## the whole way and the network of people on a standalone master with two workers
 	$(BIN)/python -m pytest -m cluster
 
 bench: $(READY) ## long measurements and peers, written to tests/bench/results; PART= runs one

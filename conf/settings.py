@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from datetime import date
+from decimal import Decimal
 from importlib.resources import files
 from pathlib import Path
 from typing import Any, Literal
@@ -64,6 +65,8 @@ class Settings(Frozen):
     reports: str
     seed: int = 20_260_101
     lock_hours: float = Field(6, gt=0)
+    # In the bank's currency; where it isn't said, no exposure is judged large.
+    tier1_capital: Decimal | None = Field(None, gt=0)
     gates: Gates = Gates()
     validation: Validation = Validation()
     simulation: SimulatedBank = SimulatedBank()

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from pyspark.sql import Column, DataFrame
+from pyspark.sql import Column, DataFrame, Window
 from pyspark.sql import functions as F
 
 from strata.graph.build import check_caps
@@ -84,11 +84,47 @@ def referral_candidates(
     return named.select(*columns, reason_text().alias("reason_text"))
 
 
+def referral_paths(ties: DataFrame, pairs: DataFrame, *, caps: Mapping[str, int] = CAPS, most: int = 3) -> DataFrame:
+    """The ties that pairs rest on: those between the two, and those to and from the best contacts in common.
+
+    ``ties``: as of ``referral_candidates``, with known_ts; ``pairs``: referrer_id, prospect_id, one row each, for
+    example the best of a day. A contact's place is by the product of both strengths, at most ``most`` are told, and
+    of equals the smallest id. Columns: referrer_id, prospect_id, src, dst (from the referrer on), kind,
+    evidence_count, known_ts; a tie to a contact stands once under each pair it serves. Plan: that of ``warm_links``,
+    a join of pairs with links at either end, one window, one join with the ties. Raises ``GraphError`` on a missing
+    column, a bad cap, or ``most`` below 1.
+    """
+    check_columns("ties", ties, "src", "dst", "kind", "weight", "evidence_count", "known_ts")
+    check_columns("pairs", pairs, *PAIR)
+    check_caps(caps)
+    if most < 1:
+        raise GraphError(f"most: a number of contacts from 1 is expected, not {most!r}")
+    used = _used(ties, caps).localCheckpoint()
+    links = _links(used).localCheckpoint()
+    asked = pairs.select(*PAIR).distinct().localCheckpoint()
+    first = links.select(F.col("id").alias("referrer_id"), F.col("other").alias("via"), F.col("strength").alias("s1"))
+    second = links.select(F.col("id").alias("via"), F.col("other").alias("prospect_id"), F.col("strength").alias("s2"))
+    ways = asked.join(first, on="referrer_id", how="inner").join(second, on=["via", "prospect_id"], how="inner")
+    best = Window.partitionBy(*PAIR).orderBy((F.col("s1") * F.col("s2")).desc(), "via")
+    ways = ways.withColumn("place", F.row_number().over(best)).where(F.col("place") <= most)
+    legs = asked.select(*PAIR, F.col("referrer_id").alias("src"), F.col("prospect_id").alias("dst"))
+    for src, dst in (("referrer_id", "via"), ("via", "prospect_id")):
+        legs = legs.unionByName(ways.select(*PAIR, F.col(src).alias("src"), F.col(dst).alias("dst")))
+    told = used.select("src", "dst", "kind", "evidence_count", "known_ts")
+    both = told.unionByName(told.select(F.col("dst").alias("src"), F.col("src").alias("dst"), *told.columns[2:]))
+    return legs.join(both, on=["src", "dst"], how="inner").select(*PAIR, *told.columns)
+
+
 def warm_links(ties: DataFrame, caps: Mapping[str, int] = CAPS) -> DataFrame:
     """Ties that are no hub's, by pair and both ways: id, other, strength (sum of weights), kinds (sorted array).
 
     A hub has more people of a kind than its cap. Three shuffles: degrees by kind, and the joins with the hubs.
     """
+    return _links(_used(ties, caps))
+
+
+def _used(ties: DataFrame, caps: Mapping[str, int]) -> DataFrame:
+    """The ties of kinds with a cap between two persons of whom neither is a hub of the kind."""
     used = ties.where(F.col("kind").isin(*caps) & (F.col("src") != F.col("dst")))
     ends = used.selectExpr("src AS id", "kind", "dst AS other").unionByName(
         used.selectExpr("dst AS id", "kind", "src AS other")
@@ -98,6 +134,10 @@ def warm_links(ties: DataFrame, caps: Mapping[str, int] = CAPS) -> DataFrame:
     hubs = degrees.where(F.col("degree") > cap[F.col("kind")])
     for end in ("src", "dst"):
         used = used.join(hubs.select(F.col("id").alias(end), "kind"), on=[end, "kind"], how="left_anti")
+    return used
+
+
+def _links(used: DataFrame) -> DataFrame:
     pairs = used.groupBy(F.least("src", "dst").alias("id"), F.greatest("src", "dst").alias("other")).agg(
         F.sum("weight").alias("strength"), F.sort_array(F.collect_set("kind")).alias("kinds")
     )

@@ -13,7 +13,8 @@ GRAPH = ("vertex", "relationship", "hub_register")
 ACCOUNTS = ("network_risk", "feature_application_network")
 PEOPLE = (
     "person_identity", "person_tie", "network_contagion", "network_group", "network_group_event", "guarantee_circle",
-    "guarantee_unwinding", "connected_group", "fraud_alert", "network_evidence", "referral_candidate", "key_customer",
+    "guarantee_unwinding", "connected_group", "fraud_alert", "network_evidence", "referral_candidate", "referral_path",
+    "key_customer",
 )  # fmt: skip
 
 
@@ -29,7 +30,9 @@ def body(context: Context) -> None:
 
 
 def _writes(settings: Settings) -> tuple[str, ...]:
-    return (*GRAPH, *(ACCOUNTS if settings.bank == "berka" else PEOPLE))
+    if settings.bank == "berka":
+        return (*GRAPH, *ACCOUNTS)
+    return (*GRAPH, *PEOPLE, *(("large_exposure",) if settings.tier1_capital is not None else ()))
 
 
 JOB = Job(

@@ -1,4 +1,4 @@
-"""One case of the network as a page: a ring, mule, cycle of money, circle of guarantees or group of people."""
+"""One case of the network as a page: a ring, mule, cycle of money, circle, exposure, group or way to prospects."""
 
 from __future__ import annotations
 
@@ -23,7 +23,10 @@ def body(context: Context) -> None:
 def options(arguments: argparse.ArgumentParser) -> None:
     """Which case."""
     arguments.add_argument(
-        "--case", required=True, metavar="KIND:ID", help="a case_id of fraud_alert, circle:<id> or group:<id>"
+        "--case",
+        required=True,
+        metavar="KIND:ID",
+        help="a case_id of fraud_alert, circle:<id>, exposure:<id>, group:<id> or referral:<customer>",
     )
 
 

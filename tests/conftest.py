@@ -1,4 +1,7 @@
-"""One Spark session for all tests, and one run of the whole bank; each test gets scratch folders of its own."""
+"""One Spark session a process for all its tests, and one run of each bank; each test gets scratch folders of its own.
+
+``make test`` runs two processes: what plans and compiles in the driver keeps one core busy, not two.
+"""
 
 from __future__ import annotations
 
@@ -10,6 +13,8 @@ from pathlib import Path
 
 import pytest
 from pyspark.sql import SparkSession
+from xdist.remote import Producer
+from xdist.scheduler import LoadScopeScheduling
 
 from strata.conf.settings import Settings, load_settings
 from strata.jobs import build_network, ingest, local_session, run_all, simulate_bank
@@ -19,6 +24,32 @@ from strata.jobs.runtime.tables import Lake
 ZONE = "spark.sql.session.timeZone"
 
 
+# Which tests share a bank, by parts of their names; where none fits, a file is for itself.
+SHARING = {
+    "simulated": (
+        "test_customer_views",
+        "test_ingest_berka",
+        "test_simulated_bank",
+        "test_simulated_network",
+        "[dormant_",
+        "[ring_",
+    ),
+    "embedded": ("test_whole_bank", "test_cluster", "test_feature_commands", "test_notebooks_run"),
+}
+
+
+class Sharing(LoadScopeScheduling):
+    """What shares a bank runs in one process, and so does a file: nothing is made twice."""
+
+    def _split_scope(self, nodeid: str) -> str:
+        shared = (bank for bank, parts in SHARING.items() if any(part in nodeid for part in parts))
+        return next(shared, nodeid.partition("::")[0])
+
+
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Producer) -> Sharing:
+    return Sharing(config, log)
+
+
 @pytest.fixture(scope="session")
 def spark(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SparkSession]:
     scratch = tmp_path_factory.mktemp("spark")
@@ -26,7 +57,12 @@ def spark(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SparkSession]:
         cores=2,
         memory="4g",
         shuffle_partitions=2,
-        conf={"spark.local.dir": str(scratch), "spark.sql.warehouse.dir": str(scratch / "warehouse")},
+        conf={
+            "spark.local.dir": str(scratch),
+            "spark.sql.warehouse.dir": str(scratch / "warehouse"),
+            # A log in the cache holds some 5 MB of plans, and a process of tests sees many hundred tables.
+            "spark.databricks.delta.delta.log.cacheSize": "128",
+        },
     )
     session.sparkContext.setCheckpointDir(str(scratch / "checkpoints"))
     yield session

@@ -10,7 +10,7 @@ from strata.conf.tables.shapes import CURRENCY, listed, person
 
 CIRCLES = ("cycle", "mutual", "joint", "chain", "single")
 ALERTS = ("ring", "mule", "cycle")
-CASES = (*ALERTS, "circle")
+CASES = (*ALERTS, "circle", "exposure")
 MOVES = ("born", "grown", "shrunk", "merged", "split", "ended")
 DAY = col("as_of_date", "date", "the bank day; only what was known by its first moment")
 
@@ -125,6 +125,21 @@ connected_group = _found(
         col("group_members", "bigint", "customers in the group"),
     ],
 )
+large_exposure = _found(
+    "large_exposure",
+    "one row a group of connected clients, or client alone, with a large exposure, and day",
+    "Large exposures (大额风险暴露) against the bank's tier 1 capital, and which are above their limit.",
+    ("group_id",),
+    [
+        person("group_id", "smallest customer of the group"),
+        col("group_members", "bigint", "customers in the group"),
+        _amount("group_exposure_amt", "what the group owes"),
+        col("capital_ratio", "double", "what it owes by tier 1 capital"),
+        _amount("limit_amt", "what it may owe"),
+        _amount("headroom_amt", "how much is left; negative above the limit"),
+        col("breach_flag", "int", "1 above the limit"),
+    ],
+)
 fraud_alert = _found(
     "fraud_alert",
     "one row an alert and day",
@@ -168,6 +183,21 @@ referral_candidate = _found(
         col("is_allowed", "boolean", "whether the customer may be asked"),
         col("refusal", "string", "why not; null when allowed", nullable=True),
         col("reason", "string", "why the two may know each other"),
+    ],
+)
+referral_path = _found(
+    "referral_path",
+    "one row a tie on the way from a customer to a prospect that may be asked for, and day",
+    "By whom a customer reaches a prospect: the ties between the two, and those to the best contacts in common.",
+    ("customer_id", "prospect_key", "src_key", "dst_key", "kind"),
+    [
+        person(description="the customer who can introduce"),
+        col("prospect_key", "string", "somebody outside, as in referral_candidate", personal=Personal.QUASI),
+        col("src_key", "string", "vertex from: the customer, or a contact in common", personal=Personal.QUASI),
+        col("dst_key", "string", "vertex to: a contact in common, or the prospect", personal=Personal.QUASI),
+        col("kind", "string", "kind of tie"),
+        col("evidence_count", "bigint", "pieces of evidence for it"),
+        col("known_ts", "timestamp", "when it was first known"),
     ],
 )
 key_customer = _found(

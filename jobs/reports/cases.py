@@ -19,11 +19,15 @@ from strata.jobs.steps.people import STRONG, loans_standing, morning, of_day
 
 READS = (
     "fraud_alert", "network_evidence", "network_group", "person_tie", "guarantee_circle", "guarantee_unwinding",
-    "loan_application", "delinquency", "loan", "account_holder",
+    "connected_group", "large_exposure", "referral_candidate", "referral_path", "loan_application", "delinquency",
+    "loan", "account_holder",
 )  # fmt: skip
 # A case is looked at by people: more evidence than this is no case, and is said to be cut.
 MOST_TIES = 500
 DIRECTED = ("transfer", "guarantee")
+HELD_TOGETHER = {
+    "circle": "Circle of guarantees", "exposure": "Connected clients", "group": "Group of people",
+}  # fmt: skip
 WORDS = {"customer": "customer", "account": "account", "counterparty": "outside account"}
 
 
@@ -43,7 +47,8 @@ def case_of(context: Context, case_id: str) -> Case:
     rows = _evidence(context, case_id)
     if not rows:
         raise UsageError(f"--case: there is no case {case_id!r} on {context.as_of}; {_some(context)}")
-    people = _people(context, rows)
+    # What somebody owes is nothing for who looks for new customers.
+    people = {} if case_id.startswith("referral:") else _people(context, rows)
     nodes = {key: _node(key, people) for row in rows for key in (row["src_key"], row["dst_key"])}
     title, lead = _told(context, case_id)
     cut = f" Only the first {MOST_TIES:,} pieces of evidence are shown." if len(rows) == MOST_TIES else ""
@@ -67,6 +72,8 @@ def _evidence(context: Context, case_id: str) -> Sequence[Row]:
     kind, _, about = case_id.partition(":")
     if kind == "group" and about.isdigit():
         rows = _within_group(context, int(about))
+    elif kind == "referral" and about.isdigit():
+        rows = _ways(context, int(about))
     else:
         rows = context.lake.read("network_evidence").where(of_day(context) & (F.col("case_id") == case_id))
     return rows.orderBy("event_ts", "src_key", "dst_key", "kind").limit(MOST_TIES).collect()
@@ -83,6 +90,13 @@ def _within_group(context: Context, group_id: int) -> DataFrame:
         F.concat(F.lit("customer:"), "neighbour_id").alias("dst_key"), "kind",
         F.col("known_ts").alias("event_ts"), F.coalesce("amount", F.lit(0)).alias("amount"),
     )  # fmt: skip
+
+
+def _ways(context: Context, customer_id: int) -> DataFrame:
+    """The ties by which a customer reaches the prospects that may be asked for."""
+    ways = context.lake.read("referral_path").where(of_day(context) & (F.col("customer_id") == customer_id))
+    none = F.lit(0).cast("decimal(28,2)").alias("amount")
+    return ways.select("src_key", "dst_key", "kind", F.col("known_ts").alias("event_ts"), none).distinct()
 
 
 def _some(context: Context) -> str:
@@ -171,30 +185,32 @@ def _members(people: People) -> list[Sheet]:
 
 def _told(context: Context, case_id: str) -> tuple[str, str]:
     """The title, and what was found in words."""
-    kind = case_id.partition(":")[0]
-    if kind in ("circle", "group"):
-        name = "Circle of guarantees" if kind == "circle" else "Group of people"
-        return (
-            f"{name} {case_id.partition(':')[2]}",
-            "Everybody whom the ties below hold together, as known on the day.",
-        )
+    kind, _, about = case_id.partition(":")
+    if kind in HELD_TOGETHER:
+        return f"{HELD_TOGETHER[kind]} {about}", "Everybody whom the ties below hold together, as known on the day."
+    if kind == "referral":
+        return f"Whom customer {about} can introduce", "Prospects that may be asked for, and who knows them."
     row = context.lake.read("fraud_alert").where(of_day(context) & (F.col("case_id") == case_id)).collect()[0]
     titles = {"ring": "Ring", "mule": "Mule account", "cycle": "Money in a circle"}
-    return f"{titles[kind]}: {case_id.partition(':')[2]}", f"{row['reason']}. Score {row['score']:.2f}."
+    return f"{titles[kind]}: {about}", f"{row['reason']}. Score {row['score']:.2f}."
 
 
 def _more(context: Context, case_id: str) -> list[Sheet]:
-    """Of a circle also its members' cascades, and which guarantee to have replaced first."""
+    """What else there is to say of a case of its kind."""
     kind, _, about = case_id.partition(":")
-    if kind != "circle":
-        return []
-    members = context.lake.read("guarantee_circle").where(of_day(context) & (F.col("circle_id") == int(about)))
+    told = {"circle": _cascades, "exposure": _owed, "referral": _prospects}.get(kind)
+    return told(context, int(about)) if told else []
+
+
+def _cascades(context: Context, circle_id: int) -> list[Sheet]:
+    """What each member's default would do to a circle, and which guarantee to have replaced first."""
+    members = context.lake.read("guarantee_circle").where(of_day(context) & (F.col("circle_id") == circle_id))
     columns = ("customer_id", "guaranteed_amt", "backed_amt", "net_worth_amt", "failed_cnt", "loss_amt", "debt_rank")
     titles = ("customer", "guarantees", "is backed by", "owns", "others that fail with it", "loss", "DebtRank")
     rows = [
         [str(row[0]), *row[1:]] for row in members.orderBy(F.desc("loss_amt"), "customer_id").select(*columns).collect()
     ]
-    unwound = context.lake.read("guarantee_unwinding").where(of_day(context) & (F.col("circle_id") == int(about)))
+    unwound = context.lake.read("guarantee_unwinding").where(of_day(context) & (F.col("circle_id") == circle_id))
     first = unwound.orderBy("rank").select("rank", "guarantor_id", "borrower_id", "amount", "loss_fall_amt").collect()
     order = [(row[0], str(row[1]), str(row[2]), *row[3:]) for row in first]
     ending = ("order", "guarantor", "borrower", "amount", "mean loss falls by")
@@ -202,3 +218,26 @@ def _more(context: Context, case_id: str) -> list[Sheet]:
         Sheet(titles, rows, "What the default of each member would do"),
         Sheet(ending, order, "Which guarantee to have replaced first"),
     ]
+
+
+def _owed(context: Context, group_id: int) -> list[Sheet]:
+    """What each of a group of connected clients owes, and the group against the limit, where it is large."""
+    members = context.lake.read("connected_group").where(of_day(context) & (F.col("group_id") == group_id))
+    owed = members.orderBy(F.desc("exposure_amt"), "customer_id").select("customer_id", "exposure_amt").collect()
+    sheets = [Sheet(("customer", "owes"), [(str(row[0]), row[1]) for row in owed], "What each of them owes")]
+    if context.settings.tier1_capital is None:
+        return sheets
+    large = context.lake.read("large_exposure").where(of_day(context) & (F.col("group_id") == group_id))
+    columns = ("group_exposure_amt", "capital_ratio", "limit_amt", "headroom_amt")
+    rows = [tuple(row) for row in large.select(*columns).collect()]
+    titles = ("the group owes", "by tier 1 capital", "may owe", "is left")
+    return [*sheets, Sheet(titles, rows, "Against the limit of a group")] if rows else sheets
+
+
+def _prospects(context: Context, customer_id: int) -> list[Sheet]:
+    """Whom the customer may be asked for, the best first."""
+    pairs = context.lake.read("referral_candidate").where(of_day(context) & (F.col("customer_id") == customer_id))
+    columns = ("place", "prospect_key", "step_cnt", "score", "reason")
+    found = pairs.where("is_allowed").orderBy("place").select(*columns).collect()
+    rows = [(row[0], _short(row[1]), *row[2:]) for row in found]
+    return [Sheet(("place", "prospect", "steps", "score", "why they may know each other"), rows, "Prospects")]

@@ -63,6 +63,11 @@ def local_session(
         "spark.sql.execution.arrow.pyspark.enabled": "true",
         "spark.ui.enabled": "false",
         "spark.ui.showConsoleProgress": "false",
+        # Without the page nobody reads what is kept for it: plans of a thousand queries, as texts.
+        "spark.sql.ui.retainedExecutions": "20",
+        "spark.ui.retainedJobs": "50",
+        "spark.ui.retainedStages": "50",
+        "spark.ui.retainedTasks": "1000",
         **(conf or {}),
     }
     for key, value in settings.items():

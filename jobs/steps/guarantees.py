@@ -6,7 +6,7 @@ from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
 from strata.graph.cascades import first_losses, unwind_first
-from strata.graph.clients import connected_clients
+from strata.graph.clients import connected_clients, group_links, limit_breaches
 from strata.graph.guarantees import circle_ties, guarantee_circles, guarantees_as_of, over_guaranteed
 from strata.jobs.runtime.run import Context
 from strata.jobs.steps.people import everybody, keep, loans_standing, morning
@@ -34,24 +34,45 @@ def circles(context: Context, guarantees: DataFrame, owed: DataFrame) -> None:
 
 
 def clients(context: Context, guarantees: DataFrame, owed: DataFrame) -> None:
-    """Groups of connected clients: no table says who controls whom, so they rest on guarantees, a dependency."""
+    """Groups of connected clients, and which owe much of the bank's capital."""
     with context.progress.step("connected clients") as step:
-        depends = guarantees.select(
-            F.col("guarantor_id").alias("src"), F.col("borrower_id").alias("dst"), F.lit("guarantee").alias("kind"),
-            "known_ts", "amount",
-        )  # fmt: skip
-        found = connected_clients(everybody(context), depends.limit(0), depends, owed)
+        depends = _dependencies(guarantees)
+        found = connected_clients(everybody(context), depends.limit(0), depends, owed).localCheckpoint()
         step.says(f"{keep(context, 'connected_group', found):,} customers")
+    if (capital := context.settings.tier1_capital) is None:
+        return
+    with context.progress.step("large exposures") as step:
+        large = limit_breaches(found, capital).localCheckpoint()
+        above = large.where("breach_flag = 1").count()
+        step.says(f"{keep(context, 'large_exposure', large):,}, {above:,} above their limit")
+
+
+def _dependencies(guarantees: DataFrame) -> DataFrame:
+    """No table says who controls whom, so connected clients rest on guarantees, a dependency."""
+    return guarantees.select(
+        F.col("guarantor_id").alias("src"), F.col("borrower_id").alias("dst"), F.lit("guarantee").alias("kind"),
+        F.col("since").cast("timestamp").alias("known_ts"), "amount",
+    )  # fmt: skip
 
 
 def evidence(guarantees: DataFrame) -> DataFrame:
-    """The guarantees of every circle as evidence: case_id, src_key, dst_key, kind, event_ts, amount."""
-    return circle_ties(guarantees).select(
+    """The guarantees of circles and groups as evidence: case_id, src_key, dst_key, kind, event_ts, amount."""
+    depends = _dependencies(guarantees)
+    grouped = group_links(depends.limit(0), depends)
+    circles = circle_ties(guarantees).select(
         F.concat(F.lit("circle:"), "circle_id").alias("case_id"),
-        F.concat(F.lit("customer:"), "guarantor_id").alias("src_key"),
-        F.concat(F.lit("customer:"), "borrower_id").alias("dst_key"),
+        F.col("guarantor_id").alias("src"), F.col("borrower_id").alias("dst"),
+        F.col("since").cast("timestamp").alias("known_ts"), "amount",
+    )  # fmt: skip
+    told = circles.unionByName(
+        grouped.select(F.concat(F.lit("exposure:"), "group_id").alias("case_id"), "src", "dst", "known_ts", "amount")
+    )
+    return told.select(
+        "case_id",
+        F.concat(F.lit("customer:"), "src").alias("src_key"),
+        F.concat(F.lit("customer:"), "dst").alias("dst_key"),
         F.lit("guarantee").alias("kind"),
-        F.col("since").cast("timestamp").alias("event_ts"),
+        F.col("known_ts").alias("event_ts"),
         F.coalesce("amount", F.lit(0)).alias("amount"),
     )
 

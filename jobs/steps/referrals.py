@@ -9,7 +9,7 @@ from pyspark.sql import functions as F
 
 from strata.conf.tables.people import CHANNELS
 from strata.features.consent import HAS_CONSENT, consented
-from strata.graph.referral import FEATURES, PAIR, allowed, referral_candidates, with_outcome
+from strata.graph.referral import FEATURES, PAIR, allowed, referral_candidates, referral_paths, with_outcome
 from strata.graph.seeds import coverage_seeds
 from strata.graph.warm import persons_as_of, referrals_between, warm_ties
 from strata.jobs.runtime.run import Context
@@ -37,7 +37,15 @@ def introduce(context: Context, ties: DataFrame, persons: DataFrame) -> None:
             "customer_id", "prospect_key", "manager_id", "step_cnt", "score", "place", "is_allowed", "refusal",
             F.col("reason_text").alias("reason"),
         ))  # fmt: skip
-        step.says(f"{rows:,} pairs, {judged.where('is_allowed').count():,} may be asked; ranked by {how}")
+        may = judged.where("is_allowed").localCheckpoint()
+        step.says(f"{rows:,} pairs, {may.count():,} may be asked; ranked by {how}")
+    with context.progress.step("referral paths") as step:
+        paths = referral_paths(ties, may).join(may.select(*PAIR, "customer_id"), list(PAIR), "inner")
+        for end, name in (("prospect_id", "prospect_key"), ("src", "src_key"), ("dst", "dst_key")):
+            keys = context.lake.read("vertex").select(F.col("id").alias(end), F.col("key").alias(name))
+            paths = paths.join(keys, end, "inner")
+        rows = keep(context, "referral_path", paths.drop(*PAIR, "src", "dst"))
+        step.says(f"{rows:,} ties")
 
 
 def choose_seeds(context: Context, ties: DataFrame, persons: DataFrame) -> None:
@@ -84,7 +92,8 @@ def _consents(context: Context) -> DataFrame:
 
 def _risky(context: Context) -> DataFrame:
     """Vertex ids of who or what stands in the evidence of a fraud alert of the day."""
-    told = context.lake.read("network_evidence").where(of_day(context) & ~F.col("case_id").startswith("circle:"))
+    alerts = context.lake.read("fraud_alert").where(of_day(context)).select("case_id")
+    told = context.lake.read("network_evidence").where(of_day(context)).join(alerts, "case_id", "left_semi")
     keys = told.select(F.explode(F.array("src_key", "dst_key")).alias("key")).distinct()
     return context.lake.read("vertex").join(keys, "key", "left_semi").select("id")
 

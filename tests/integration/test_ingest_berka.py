@@ -10,6 +10,7 @@ import pytest
 from pyspark.sql import functions as F
 
 from strata.conf.settings import load_settings
+from strata.jobs import compare_banks
 from strata.jobs.ingest import JOB
 from strata.jobs.runtime.progress import Progress
 from strata.jobs.runtime.run import Context, run
@@ -82,6 +83,14 @@ def test_embedded_counts_are_exact(bank):
     assert not any(bank.lake.exists(f"quarantine_{name}") for name in SILVER)
     landed = bank.lake.read("bronze_card").agg(F.count("*"), F.countDistinct("_row"), F.min("_ingest_id")).head()
     assert tuple(landed) == (892, 892, "killed")
+
+
+def test_the_page_lays_the_simulated_bank_beside_this_one(ingested, bank):
+    assert ingested.run(compare_banks.JOB, "--real", bank.lake.root) == 0
+    page = Path(ingested.settings.reports, "likeness.html").read_text()
+    titles = ("First digits", "Days of the week", "Default by vintage", "Default by grade", "Roll rates", "Contacts")
+    assert all(f">{title}</h2>" in page for title in titles)
+    assert page.count("<svg") >= 9
 
 
 def test_whole_histories_before_the_grant(bank):

@@ -16,13 +16,13 @@ from strata.conf.feeds import FEEDS
 from strata.conf.simulation import load_simulation
 from strata.conf.tables import ALL, SILVER
 from strata.conf.tables.truth import TRUTH
-from strata.jobs import compare_banks, simulate_bank
+from strata.jobs import simulate_bank
 from strata.jobs.cli import jobs
 from strata.jobs.runtime.tables import Lake
 from strata.jobs.simulate.bank import Bank as Simulated
 from strata.jobs.simulate.delivery import DROP, delivered
 from strata.jobs.simulate.world import World
-from tests.conftest import Bank
+from tests.conftest import Bank, bank_at
 
 SENT = {"own", "late", "wrong", "right"}
 
@@ -188,19 +188,13 @@ def test_another_seed_is_another_bank(spark: SparkSession, tiny: Simulated):
     assert mine != theirs
 
 
-def test_a_bank_that_is_not_simulated_is_not_overwritten(bank: Bank, capsys: pytest.CaptureFixture[str]):
-    assert bank.run(simulate_bank.JOB) == 2
+def test_a_bank_that_is_not_simulated_is_not_overwritten(
+    spark: SparkSession, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+):
+    assert bank_at(spark, tmp_path, tmp_path / "token.key").run(simulate_bank.JOB) == 2
     assert "use --env simulated" in capsys.readouterr().err
 
 
 def test_a_day_within_the_months_is_refused(landed: Bank, capsys: pytest.CaptureFixture[str]):
     assert landed.run(simulate_bank.JOB, "--day", "2025-02-10") == 2
     assert "lies within the 3 months" in capsys.readouterr().err
-
-
-def test_the_page_lays_both_banks_side_by_side(ingested: Bank, bank: Bank):
-    assert ingested.run(compare_banks.JOB, "--real", bank.settings.lake) == 0
-    page = (Path(ingested.settings.reports) / "likeness.html").read_text()
-    titles = ("First digits", "Days of the week", "Default by vintage", "Default by grade", "Roll rates", "Contacts")
-    assert all(f">{title}</h2>" in page for title in titles)
-    assert page.count("<svg") >= 9

@@ -110,6 +110,36 @@ def test_referrals_keep_away_from_rings_and_from_who_has_not_agreed(networked: B
     assert seeds.groupBy("manager_id").agg(F.max("reached_cnt").alias("n")).where("n < 1").count() == 0
 
 
+def test_referral_paths_lead_from_the_customer_to_each_prospect_that_may_be_asked_for(networked: Bank):
+    tables = networked.tables()
+    pair = ["customer_id", "prospect_key"]
+    may = {(row[0], row[1]): row[2] for row in tables.read("referral_candidate").where("is_allowed").select(
+        *pair, "step_cnt").collect()}  # fmt: skip
+    ways = defaultdict(set)
+    for row in tables.read("referral_path").collect():
+        ways[row["customer_id"], row["prospect_key"]].add((row["src_key"], row["dst_key"]))
+    assert ways.keys() == may.keys()
+    for (who, prospect), steps in may.items():
+        start, legs = f"customer:{who}", ways[who, prospect]
+        after = {dst for src, dst in legs if src == start}
+        assert after and {src for src, _ in legs} <= after | {start}
+        assert (start, prospect) in legs if steps == 1 else any((via, prospect) in legs for via in after)
+
+
+def test_large_exposures_are_sums_of_what_groups_owe(networked: Bank):
+    capital = networked.settings.tier1_capital
+    owed, members = defaultdict(int), defaultdict(int)
+    for row in networked.tables().read("connected_group").collect():
+        owed[row["group_id"]] += row["exposure_amt"]
+        members[row["group_id"]] += 1
+    large = {row["group_id"]: row for row in networked.tables().read("large_exposure").collect()}
+    assert set(large) == {group for group, sum_of in owed.items() if sum_of >= capital / 40} and large
+    for group, row in large.items():
+        limit = capital * 20 / 100 if members[group] > 1 else capital * 15 / 100
+        assert (row["group_exposure_amt"], row["limit_amt"]) == (owed[group], limit)
+        assert row["breach_flag"] == (owed[group] > limit)
+
+
 def test_groups_are_born_on_the_first_day(networked: Bank):
     groups = networked.tables().read("network_group")
     events = networked.tables().read("network_group_event").collect()
@@ -123,7 +153,9 @@ def test_each_kind_of_case_has_a_page(networked: Bank):
     first = {row[0].partition(":")[0]: row[0] for row in cases.groupBy("case_id").count().collect()}
     group = networked.tables().read("network_group").collect()[0]["group_id"]
     assert {"ring", "circle"} <= set(first)
-    for name in (*first.values(), f"group:{group}"):
+    assert "exposure" in first
+    referrer = networked.tables().read("referral_path").collect()[0]["customer_id"]
+    for name in (*first.values(), f"group:{group}", f"referral:{referrer}"):
         assert networked.run(show_case.JOB, "--case", name) == 0
         page = Path(networked.settings.reports) / f"case_{name.replace(':', '_')}_{AS_OF}.html"
         data = json.loads(re.search(r'id="data">(.*?)</script>', page.read_text(), re.S).group(1))

@@ -1,4 +1,4 @@
-"""The whole way on the embedded bank: contracts on disk, readers without Spark, no leak, kill and rerun, cluster."""
+"""The whole way on the embedded bank: contracts on disk, readers without Spark, no leak, kill and rerun."""
 
 from __future__ import annotations
 
@@ -15,34 +15,14 @@ from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
 from strata.conf.contracts import Layer
-from strata.conf.settings import load_settings
 from strata.features.store import FeatureStore, Manifest
 from strata.features.views import berka_views
 from strata.jobs import build_report, check_run, ingest, promote, run_all, score
 from strata.jobs.runtime.catalog import TABLES
-from strata.jobs.runtime.run import Job
 from strata.models.scorecard import Scorecard
 from strata.models.specs import loan_default as loans
 from tests.conftest import Bank, bank_at, in_zone
-from tests.integration.standalone import standalone_cluster, submit
-
-PROJECT = Path(__file__).parents[2]
-
-
-def every_job(job: Job) -> list[Job]:
-    return [job, *(inner for step in job.steps for inner in every_job(step))]
-
-
-# What the run writes for this bank; ties between people are known to another one.
-WRITTEN = {name for job in every_job(run_all.JOB) for name in job.written(load_settings("test"))}
-GOLD = sorted(name for name in WRITTEN if TABLES[name].layer is Layer.GOLD)
-COUNTS = {
-    "loan": 682,
-    "training_set_loan_default": 392,
-    "scores": 1229,
-    "application_decision": 682,
-    "network_risk": 1229,
-}
+from tests.integration.whole_bank import COUNTS, GOLD, WRITTEN, differing
 
 
 @pytest.fixture(autouse=True)
@@ -119,25 +99,6 @@ def test_rows_from_after_the_grant_change_no_feature(bank: Bank):
         found = store.training_set(spine, "*", purpose=loans.PURPOSE).select(*expected.columns)
         typed = found.select(*(F.col(f.name).cast(f.dataType) for f in expected.schema))
         assert differing(expected, typed, "loan_id") == []
-
-
-def differing(left: DataFrame, right: DataFrame, *key: str) -> list[str]:
-    """Columns in which two frames differ: floats by more than 1e-9 of their size, all else at all."""
-    sides = [
-        frame.select(*key, *(F.col(f"`{c}`").alias(f"{side}{i}") for i, c in enumerate(left.columns)))
-        for side, frame in (("l", left), ("r", right))
-    ]
-    both = sides[0].join(sides[1], [*key], "full_outer")
-    unlike = []
-    for place, field in enumerate(left.schema):
-        mine, theirs = F.col(f"l{place}"), F.col(f"r{place}")
-        equal = mine.eqNullSafe(theirs)
-        if field.dataType.typeName() in ("double", "float"):
-            close = F.abs(mine - theirs) <= 1e-9 * F.greatest(F.abs(mine), F.abs(theirs), F.lit(1.0))
-            equal = equal | F.coalesce(close, F.lit(False))
-        unlike.append(F.count_if(~equal).alias(field.name))
-    counts = both.agg(*unlike).head().asDict()
-    return [name for name, count in counts.items() if count]
 
 
 def test_gold_is_read_without_spark(bank: Bank):
@@ -237,27 +198,3 @@ def test_killed_in_the_middle_and_run_again(bank: Bank, tmp_path: Path):
     for name in (name for name in ingest.JOB.written(bank.settings) if TABLES[name].layer is Layer.SILVER):
         key = TABLES[name].key
         assert differing(bank.tables().read(name), other.tables().read(name), *key) == [], name
-
-
-@pytest.mark.cluster
-def test_standalone_cluster_gives_the_same(bank: Bank, tmp_path: Path):
-    """spark-submit with the wheel on a master and two workers: keys and decimals exact, floats to 1e-9."""
-    other = bank_at(bank.spark, tmp_path, Path(bank.settings.token_key_file))
-    wheels = tmp_path / "wheels"
-    build = ["wheel", "--quiet", "--no-deps", "--no-build-isolation", "--wheel-dir", str(wheels), str(PROJECT)]
-    subprocess.run([sys.executable, "-m", "pip", *build], check=True)
-    conf = tmp_path / "own.yml"
-    conf.write_text(
-        yaml.safe_dump({name: getattr(other.settings, name) for name in ("tracking_uri", "token_key_file", "reports")})
-    )
-    log = tmp_path / "submit.log"
-    with standalone_cluster(tmp_path) as master:
-        arguments = ("--env", "test", "--conf", str(conf), "--lake", other.lake)
-        wheel = next(wheels.glob("*.whl"))
-        code = submit(master, PROJECT / "jobs" / "run_all.py", *arguments, py_files=wheel, log=log)
-    assert code == 0, log.read_text()[-3000:]
-    assert "local[" not in log.read_text()
-    for name in (*GOLD, *COUNTS, "relationship"):
-        contract = TABLES[name]
-        mine, theirs = bank.tables().read(name), other.tables().read(name)
-        assert differing(mine, theirs, *contract.key) == [], name

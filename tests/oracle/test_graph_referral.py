@@ -180,6 +180,35 @@ def test_what_is_refused(spark):
             call()
 
 
+def test_paths_are_the_ties_of_the_two_and_of_their_best_contacts(case):
+    persons, ties, tie_rows, _ = case
+    expected, links, hubs = expected_pairs(persons, ties)
+    asked = sorted(expected)[::3]
+    between = defaultdict(set)
+    for a, b, kind, _ in ties:
+        if kind in CAPS and (a, kind) not in hubs and (b, kind) not in hubs:
+            between[frozenset((a, b))].add(kind)
+    wanted = set()
+    for a, b in asked:
+        common = nx.common_neighbors(links, a, b)
+        strengths = {z: links.edges[a, z]["strength"] * links.edges[z, b]["strength"] for z in common}
+        best = sorted(strengths, key=lambda z: (-strengths[z], z))[:2]
+        legs = [(a, b), *((a, z) for z in best), *((z, b) for z in best)]
+        wanted |= {(a, b, *leg, kind) for leg in legs for kind in between[frozenset(leg)]}
+    of_one = tie_rows.schema["src"].dataType.simpleString()
+    pairs = tie_rows.sparkSession.createDataFrame(asked, f"referrer_id {of_one}, prospect_id {of_one}")
+    known = tie_rows.selectExpr("*", "CAST(weight * 4 AS LONG) AS evidence_count", "current_timestamp() AS known_ts")
+    rows = referral.referral_paths(known, pairs, caps=CAPS, most=2).collect()
+    found = {(r["referrer_id"], r["prospect_id"], r["src"], r["dst"], r["kind"]) for r in rows}
+    assert found == wanted and len(rows) == len(found) > 100
+    weights = {(*sorted(t[:2]), t[2]): t[3] for t in ties}
+    assert all(r["evidence_count"] == 4 * weights[(*sorted((r["src"], r["dst"])), r["kind"])] for r in rows)
+    with pytest.raises(graph.GraphError, match="most: a number of contacts from 1"):
+        referral.referral_paths(known, pairs, caps=CAPS, most=0)
+    with pytest.raises(graph.GraphError, match="ties: column evidence_count is missing"):
+        referral.referral_paths(tie_rows, pairs, caps=CAPS)
+
+
 def test_guard_rails(spark):
     rows = [(r, r + 1000, p) for r, p in product(range(40), range(500, 700))]
     pairs = spark.createDataFrame(rows, "referrer_id long, customer_id long, prospect_id long")
