@@ -21,7 +21,10 @@ COLOURS = {
     "customer": "#0b5c8a", "phone": "#e69f00", "device": "#009e73", "account": "#56b4e9", "counterparty": "#999999",
     "address": "#cc79a7", "employer": "#f0e442",
 }  # fmt: skip
-EVENT_COLOURS = {"applied": "#0b5c8a", "tie": "#8796a5", "money": "#009e73", "bad": "#c8553d"}
+EVENTS = {
+    "tie": ("tie known", "#8796a5"), "money": ("money moved", "#009e73"), "applied": ("applied", "#0b5c8a"),
+    "bad": ("past due", "#c8553d"),
+}  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -53,7 +56,7 @@ class Tie:
 
 @dataclass(frozen=True)
 class Event:
-    """Something that happened to a node: a dot of the timeline. ``kind`` is a key of ``EVENT_COLOURS``."""
+    """Something that happened to a node: a dot of the timeline. ``kind`` is a key of ``EVENTS``."""
 
     key: str
     at: datetime
@@ -88,6 +91,11 @@ class Case:
     def left_out(self) -> int:
         """How many nodes are not in the picture."""
         return len(self.nodes) - len(self.drawn)
+
+    @property
+    def has_marks(self) -> bool:
+        """Whether somebody in the picture has a red ring."""
+        return any(node.marked for node in self.drawn)
 
     @property
     def entities(self) -> list[tuple[str, str]]:
@@ -145,10 +153,16 @@ class Timeline:
         ordered = sorted(self.events, key=lambda event: event.at)
         lanes = {key: place for place, key in enumerate(dict.fromkeys(event.key for event in ordered))}
         return [
-            (self._x(event.at), HEAD + LANE * lanes[event.key], EVENT_COLOURS[event.kind],
+            (self._x(event.at), HEAD + LANE * lanes[event.key], EVENTS[event.kind][1],
              f"{event.at:%Y-%m-%d %H:%M} {event.words}")
             for event in ordered
         ]  # fmt: skip
+
+    @property
+    def legend(self) -> list[tuple[str, str]]:
+        """Words and colour of each kind of event that there is."""
+        there = {event.kind for event in self.events}
+        return [told for kind, told in EVENTS.items() if kind in there]
 
     @property
     def ticks(self) -> list[tuple[float, str]]:

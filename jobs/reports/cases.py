@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
+from zoneinfo import ZoneInfo
 
 from pyspark.sql import DataFrame, Row
 from pyspark.sql import functions as F
@@ -76,7 +77,13 @@ def _evidence(context: Context, case_id: str) -> Sequence[Row]:
         rows = _ways(context, int(about))
     else:
         rows = context.lake.read("network_evidence").where(of_day(context) & (F.col("case_id") == case_id))
-    return rows.orderBy("event_ts", "src_key", "dst_key", "kind").limit(MOST_TIES).collect()
+    found = rows.orderBy("event_ts", "src_key", "dst_key", "kind").limit(MOST_TIES).collect()
+    return [Row(**{**row.asDict(), "event_ts": _at_the_bank(context, row["event_ts"])}) for row in found]
+
+
+def _at_the_bank(context: Context, moment: datetime) -> datetime:
+    """A collected moment, which is in this machine's zone, as a clock of the bank shows it."""
+    return moment.astimezone(ZoneInfo(context.settings.bank_timezone)).replace(tzinfo=None)
 
 
 def _within_group(context: Context, group_id: int) -> DataFrame:
@@ -115,13 +122,15 @@ def _people(context: Context, rows: Iterable[Row]) -> People:
     known: People = {f"customer:{who}": Known() for who in wanted}
     asked = context.lake.read("loan_application").where(F.col("known_ts") <= morning(context))
     asked = asked.where(F.col("customer_id").isin(wanted)).groupBy("application_id", "customer_id")
-    told = asked.agg(F.min("event_ts").alias("at"), F.max_by("decision", "known_ts").alias("decision"))
-    for row in told.orderBy("at").collect():
-        _note(known, row["customer_id"], row["at"], "applied", f"applied for credit, {row['decision']}")
+    applied = asked.agg(F.min("event_ts").alias("at"), F.max_by("decision", "known_ts").alias("decision"))
+    for row in applied.orderBy("at").collect():
+        told = f"applied for credit, {row['decision']}"
+        _note(known, row["customer_id"], _at_the_bank(context, row["at"]), "applied", told)
     late = loans_standing(context).where(F.col("customer_id").isin(wanted) & (F.col("days_past_due") >= DEFAULT_DPD))
     late = late.where(F.col("known_ts") <= morning(context)).groupBy("customer_id", "loan_id")
     for row in late.agg(F.min("known_ts").alias("at")).orderBy("at").collect():
-        _note(known, row["customer_id"], row["at"], "bad", f"loan {row['loan_id']} {DEFAULT_DPD} days past due")
+        told = f"loan {row['loan_id']} {DEFAULT_DPD} days past due"
+        _note(known, row["customer_id"], _at_the_bank(context, row["at"]), "bad", told)
     for account, who in owners.items():
         known[account] = Known([f"of customer {who}", *known[f"customer:{who}"].words])
     return known

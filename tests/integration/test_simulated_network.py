@@ -152,14 +152,16 @@ def test_each_kind_of_case_has_a_page(networked: Bank):
     cases = networked.tables().read("network_evidence")
     first = {row[0].partition(":")[0]: row[0] for row in cases.groupBy("case_id").count().collect()}
     group = networked.tables().read("network_group").collect()[0]["group_id"]
-    assert {"ring", "circle"} <= set(first)
-    assert "exposure" in first
+    assert {"ring", "circle", "exposure"} <= set(first)
     referrer = networked.tables().read("referral_path").collect()[0]["customer_id"]
     for name in (*first.values(), f"group:{group}", f"referral:{referrer}"):
         assert networked.run(show_case.JOB, "--case", name) == 0
         page = Path(networked.settings.reports) / f"case_{name.replace(':', '_')}_{AS_OF}.html"
         data = json.loads(re.search(r'id="data">(.*?)</script>', page.read_text(), re.S).group(1))
         assert len(data["nodes"]) >= 2 and data["ties"], name
+        # Guarantees are dated by days: midnights of the bank, wherever the page is made.
+        dated = [tie["words"] for tie in data["ties"] if tie["kind"] == "guarantee"]
+        assert all(" 00:00" in words for words in dated) and (dated or not name.startswith("circle")), name
 
 
 def test_a_case_that_is_not_there_is_refused_with_names_that_are(networked: Bank, capfd):

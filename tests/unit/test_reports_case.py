@@ -31,6 +31,7 @@ def test_the_page_holds_picture_timeline_and_evidence_and_escapes_all():
     assert graph["nodes"][graph["ties"][0]["dst"]]["label"] == "device </script><b>"
     assert "<device>" not in html and "&lt;device&gt;" in html
     assert html.count("<circle") == 6 and "2025-03-01 09:30 applied 0" in html
+    assert "Points with a red ring" in html and "money moved" not in html
     assert {node["entity"] for node in graph["nodes"]} == {"customer", "device"}
 
 
@@ -39,6 +40,7 @@ def test_time_runs_to_the_right_and_everybody_has_a_lane():
     assert [label for label, _ in line.lanes] == ["0", "1", "2", "3"]
     places = [x for x, *_ in line.dots]
     assert places == sorted(places) and places[0] == 150 and places[-1] == 740
+    assert line.legend == [("applied", "#0b5c8a")]
     alone = Case("t", "l", [], [], [Event("customer:1", START, "bad", "late")], [])
     assert len(alone.timeline.dots) == 1 and Case("t", "l", [], [], [], []).timeline is None
 
