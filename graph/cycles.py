@@ -144,7 +144,8 @@ def _starts(steps: DataFrame) -> DataFrame:
 
 def _grown(walks: DataFrame, steps: DataFrame) -> DataFrame:
     """Walks with each transfer that may follow: walk, went."""
-    at = walks.withColumn("at", F.element_at("walk", -1)["transfer_id"])
+    # The field before the element: of an array just made, the code that Spark makes the other way doesn't compile.
+    at = walks.withColumn("at", F.element_at(F.col("walk")["transfer_id"], -1))
     return at.join(steps.withColumn("at", F.col("came.transfer_id")), on="at", how="inner").select("walk", "went")
 
 
