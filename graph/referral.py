@@ -12,7 +12,7 @@ from pyspark.sql import Column, DataFrame, Window
 from pyspark.sql import functions as F
 
 from strata.graph.build import check_caps
-from strata.graph.inputs import GraphError, check_columns, checked
+from strata.graph.inputs import GraphError, check_columns, check_whole, checked
 from strata.graph.ranks import check_damping
 
 CAPS: Mapping[str, int] = {
@@ -97,8 +97,7 @@ def referral_paths(ties: DataFrame, pairs: DataFrame, *, caps: Mapping[str, int]
     check_columns("ties", ties, "src", "dst", "kind", "weight", "evidence_count", "known_ts")
     check_columns("pairs", pairs, *PAIR)
     check_caps(caps)
-    if most < 1:
-        raise GraphError(f"most: a number of contacts from 1 is expected, not {most!r}")
+    check_whole("most", most, 1)
     used = _used(ties, caps).localCheckpoint()
     links = _links(used).localCheckpoint()
     asked = pairs.select(*PAIR).distinct().localCheckpoint()

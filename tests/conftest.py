@@ -22,8 +22,8 @@ from strata.jobs.runtime.run import Job, execute, parser
 from strata.jobs.runtime.tables import Lake
 
 ZONE = "spark.sql.session.timeZone"
-
-
+# Which bank's lake a notebook reads, by the name of its fixture; the whole embedded one where nothing is said.
+LAKES = {"dormant_customers": "ingested", "ring_investigation": "networked"}
 # Which tests share a bank, by parts of their names; where none fits, a file is for itself.
 SHARING = {
     "simulated": (
@@ -31,8 +31,7 @@ SHARING = {
         "test_ingest_berka",
         "test_simulated_bank",
         "test_simulated_network",
-        "[dormant_",
-        "[ring_",
+        *(f"[{notebook}]" for notebook in LAKES),
     ),
     "embedded": ("test_whole_bank", "test_cluster", "test_feature_commands", "test_notebooks_run"),
 }

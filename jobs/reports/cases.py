@@ -102,8 +102,8 @@ def _within_group(context: Context, group_id: int) -> DataFrame:
 def _ways(context: Context, customer_id: int) -> DataFrame:
     """The ties by which a customer reaches the prospects that may be asked for."""
     ways = context.lake.read("referral_path").where(of_day(context) & (F.col("customer_id") == customer_id))
-    none = F.lit(0).cast("decimal(28,2)").alias("amount")
-    return ways.select("src_key", "dst_key", "kind", F.col("known_ts").alias("event_ts"), none).distinct()
+    told = ways.select("src_key", "dst_key", "kind", F.col("known_ts").alias("event_ts"), F.lit(0).alias("amount"))
+    return told.distinct()
 
 
 def _some(context: Context) -> str:

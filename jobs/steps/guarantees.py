@@ -48,7 +48,7 @@ def clients(context: Context, guarantees: DataFrame, owed: DataFrame) -> None:
 
 
 def _dependencies(guarantees: DataFrame) -> DataFrame:
-    """No table says who controls whom, so connected clients rest on guarantees, a dependency."""
+    """No table says who controls whom, so connected clients rest on guarantees; dated from when these begin."""
     return guarantees.select(
         F.col("guarantor_id").alias("src"), F.col("borrower_id").alias("dst"), F.lit("guarantee").alias("kind"),
         F.col("since").cast("timestamp").alias("known_ts"), "amount",

@@ -37,7 +37,7 @@ def introduce(context: Context, ties: DataFrame, persons: DataFrame) -> None:
             "customer_id", "prospect_key", "manager_id", "step_cnt", "score", "place", "is_allowed", "refusal",
             F.col("reason_text").alias("reason"),
         ))  # fmt: skip
-        may = judged.where("is_allowed").localCheckpoint()
+        may = judged.where("is_allowed")
         step.says(f"{rows:,} pairs, {may.count():,} may be asked; ranked by {how}")
     with context.progress.step("referral paths") as step:
         paths = referral_paths(ties, may).join(may.select(*PAIR, "customer_id"), list(PAIR), "inner")

@@ -13,12 +13,10 @@ from nbclient import NotebookClient
 from nbformat import NotebookNode
 from nbformat.v4 import new_code_cell, new_notebook
 
-from tests.conftest import Bank
+from tests.conftest import LAKES, Bank
 
 FOLDER = Path(__file__).parents[2] / "notebooks"
 NOTEBOOKS = sorted(FOLDER.glob("*.ipynb"))
-# Which bank's lake a notebook reads, by the name of its fixture; the whole embedded one where nothing is said.
-LAKES = {"dormant_customers": "ingested", "ring_investigation": "networked"}
 MACHINE = re.compile(r"/(work|tmp|home|root|Users)/|Traceback|\bWARN|Warning")
 
 

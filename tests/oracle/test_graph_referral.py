@@ -203,7 +203,7 @@ def test_paths_are_the_ties_of_the_two_and_of_their_best_contacts(case):
     assert found == wanted and len(rows) == len(found) > 100
     weights = {(*sorted(t[:2]), t[2]): t[3] for t in ties}
     assert all(r["evidence_count"] == 4 * weights[(*sorted((r["src"], r["dst"])), r["kind"])] for r in rows)
-    with pytest.raises(graph.GraphError, match="most: a number of contacts from 1"):
+    with pytest.raises(graph.GraphError, match="most: a whole number from 1 is expected, not 0"):
         referral.referral_paths(known, pairs, caps=CAPS, most=0)
     with pytest.raises(graph.GraphError, match="ties: column evidence_count is missing"):
         referral.referral_paths(tie_rows, pairs, caps=CAPS)
