@@ -61,6 +61,13 @@ def codes(column: pa.ChunkedArray, ids: pa.Array) -> Ints:
     return np.asarray(pc.index_in(_wide(column), value_set=ids).to_numpy(zero_copy_only=False), dtype=np.int64)
 
 
+def coded(first: pa.ChunkedArray, second: pa.ChunkedArray) -> tuple[pa.Array, Ints, Ints]:
+    """The distinct values of both columns in no order, and the place of each value among them; one pass of hashing."""
+    both = pa.concat_arrays([_wide(first), _wide(second)]).dictionary_encode()
+    place = np.asarray(both.indices, dtype=np.int64)
+    return both.dictionary, place[: len(first)], place[len(first) :]
+
+
 def as_floats(column: pa.Array | pa.ChunkedArray) -> Floats:
     """Doubles, NaN for null."""
     return np.asarray(

@@ -6,14 +6,15 @@ from collections.abc import Iterable, Iterator
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
-from pyspark.sql.types import StructField, StructType
+from pyspark.sql.types import DataType, StructField, StructType
 from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components as scipy_components
 
-from strata.graph.arrays import Ints, codes, distinct_sorted, write
-from strata.graph.inputs import Graph, Unknown, checked
+from strata.graph.arrays import Ints, coded, write
+from strata.graph.inputs import Graph, Unknown, check_graph, checked
 
 SHRINK = 8
 
@@ -24,47 +25,80 @@ def connected_components(vertices: DataFrame, edges: DataFrame, *, unknown: Unkn
     ``vertices`` has id; ``edges`` has src and dst; ids are long or string. Direction, parallel edges and
     self-loops don't matter. Each round contracts every partition to a star forest and moves it to an eighth
     as many partitions, so no round sees more than one row a vertex and partition; chains of any length need
-    no more rounds than stars. Plan: the check (one scan each, one shuffle), then about log8(shuffle
-    partitions) shuffles of shrinking forests and one join. The last forest, below one row a vertex, is in
-    one task; nothing comes to the driver.
+    no more rounds than stars. Plan, run at once: one scan of each table, about log8(shuffle partitions) shuffles of
+    shrinking forests, and one shuffle in which vertices meet the last forest, which tells of the ids as well
+    whether they are what they should be. The last forest, one row a vertex with edges, is in one task; nothing comes
+    to the driver. The answer is a local checkpoint, which Spark drops when the frame is no longer held.
 
     Raises ``GraphError`` on null, repeated or unknown ids (``unknown="drop"`` drops such edges),
     ``GraphTypeError`` on ids of other types.
     """
+    id_type = check_graph(vertices, edges, unknown)
+    seen = vertices.select("id", F.lit(1).alias("times"), F.lit(None).cast(id_type).alias("component"))
+    ends = forest_of(edges, id_type).select("id", F.lit(0).alias("times"), "component")
+    met = seen.unionAll(ends).groupBy("id").agg(F.sum("times").alias("times"), F.max("component").alias("component"))
+    met = met.localCheckpoint()
+    if met.where(F.col("id").isNull() | (F.col("times") != 1)).isEmpty():
+        return met.select("id", F.coalesce("component", "id").alias("component"))
+    # Something is wrong: the full check says what, or leaves out the edges to nowhere.
     return components_of(checked(vertices, edges, unknown=unknown))
 
 
 def components_of(graph: Graph) -> DataFrame:
-    """The components of a checked graph: id, component."""
-    forest = graph.edges.select(F.col("src").alias("id"), F.col("dst").alias("component"))
-    schema = StructType([StructField(name, graph.id_type, False) for name in ("id", "component")])
-    forest = forest.mapInArrow(contract, schema)
-    for parts in _rounds(forest):
-        forest = forest.repartition(parts, "component").mapInArrow(contract, schema)
-    joined = graph.vertices.join(forest, on="id", how="left")
+    """The components of a checked graph: id, component. The rounds, and one join with the vertices."""
+    joined = graph.vertices.join(forest_of(graph.edges, graph.id_type), on="id", how="left")
     return joined.select("id", F.coalesce("component", "id").alias("component"))
 
 
+def forest_of(edges: DataFrame, id_type: DataType) -> DataFrame:
+    """Whatever is an end of an edge with the smallest id of its component: id, component; null among null ends."""
+    schema = StructType([StructField(name, id_type, True) for name in ("id", "component")])
+    forest = edges.select(F.col("src").alias("id"), F.col("dst").alias("component")).mapInArrow(contract, schema)
+    for parts in _rounds(forest):
+        forest = forest.repartition(parts, "component").mapInArrow(contract, schema)
+    return forest
+
+
 def contract(batches: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
-    """Edges of one partition to stars: every vertex (id) that isn't the smallest of its component, and that one."""
+    """Edges of one partition to stars: every vertex (id) and the smallest of its component; an edge with a null end
+    ties nothing, but null is told.
+    """
     found = [batch for batch in batches if batch.num_rows]
     if not found:
         return
     rows = pa.Table.from_batches(found)
-    ids = distinct_sorted(rows["id"], rows["component"])
-    root = smallest_code(len(ids), codes(rows["id"], ids), codes(rows["component"], ids), connection="weak")
-    leaves = np.flatnonzero(root != np.arange(len(ids)))
-    yield from write(["id", "component"], [ids.take(pa.array(leaves)), ids.take(pa.array(root[leaves]))])
+    ties = rows.drop_null()
+    ids, src, dst = coded(ties["id"], ties["component"])
+    columns = [ids, ids.take(pa.array(_roots(ids, src, dst)))]
+    if len(ties) < len(rows):
+        columns = [pa.concat_arrays([column, pa.nulls(1, column.type)]) for column in columns]
+    yield from write(["id", "component"], columns)
+
+
+def _roots(ids: pa.Array, src: Ints, dst: Ints) -> Ints:
+    """For every vertex the code of the smallest id in its component."""
+    label = _labels(len(ids), src, dst, "weak")
+    falling = np.asarray(pc.sort_indices(ids, sort_keys=[("", "descending")]), dtype=np.int64)
+    root = np.empty(len(ids), dtype=np.int64)
+    # Of several values for one place the last stays.
+    root[label[falling]] = falling
+    return root[label]
 
 
 def smallest_code(n: int, src: Ints, dst: Ints, *, connection: str) -> Ints:
     """For every vertex the smallest code in its weak or strong component."""
-    matrix = coo_array((np.ones(len(src), dtype=np.int8), (src, dst)), shape=(n, n)).tocsr()
-    matrix.data[:] = 1
-    _, label = scipy_components(matrix, directed=True, connection=connection)
+    label = _labels(n, src, dst, connection)
     # Codes ascend, so the first vertex that carries a label is its smallest.
     _, first = np.unique(label, return_index=True)
     return np.asarray(first[label], dtype=np.int64)
+
+
+def _labels(n: int, src: Ints, dst: Ints, connection: str) -> Ints:
+    """A number of its own for every weak or strong component."""
+    matrix = coo_array((np.ones(len(src), dtype=np.int8), (src, dst)), shape=(n, n)).tocsr()
+    matrix.data[:] = 1
+    _, label = scipy_components(matrix, directed=True, connection=connection)
+    return np.asarray(label)
 
 
 def _rounds(forest: DataFrame) -> list[int]:

@@ -24,24 +24,25 @@ MAX_COMPONENT_ROWS = 100_000_000
 Solver = Callable[[Part], pa.Array]
 
 
-def solve(graph: Graph, solver: Solver, column: str, kind: DataType, mass: DataFrame | None = None) -> DataFrame:
-    """``solver``'s answer for every vertex: id, ``column``.
+def solve(graph: Graph, solver: Solver, column: str, kind: DataType) -> DataFrame:
+    """``solver``'s answer for every vertex: id, ``column``; one pass over ``whole_components``."""
+    return answers(whole_components(graph), solver, column, kind)
 
-    ``mass`` (id, mass) gives some vertices a number. Small graphs: one exchange to one task. Large ones:
-    the components, a join of each table with them, and one exchange by component.
-    """
+
+def answers(rows: DataFrame, solver: Solver, column: str, kind: DataType) -> DataFrame:
+    """``solver``'s answer for every vertex of ``whole_components``: id, ``column``. No exchange."""
 
     def run(batches: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
         part = read_part(batches)
         if part is not None:
             yield from write(["id", column], [part.ids, solver(part)])
 
-    schema = StructType([StructField("id", graph.id_type, False), StructField(column, kind, True)])
-    return whole_components(graph, mass).mapInArrow(run, schema)
+    ids = StructField("id", rows.schema["a"].dataType, False)
+    return rows.mapInArrow(run, StructType([ids, StructField(column, kind, True)]))
 
 
-def solve_totals(graph: Graph, solver: Callable[[Part], pa.Array], mass: DataFrame | None = None) -> list[float]:
-    """Sum over all parts of ``solver``'s short array (a fixed length, not growing with the graph)."""
+def totals(rows: DataFrame, solver: Solver) -> list[float]:
+    """Sum over all parts of ``whole_components`` of ``solver``'s short array, as long for any graph."""
 
     def run(batches: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
         part = read_part(batches)
@@ -49,13 +50,17 @@ def solve_totals(graph: Graph, solver: Callable[[Part], pa.Array], mass: DataFra
             values = solver(part)
             yield from write(["k", "total"], [pa.array(range(len(values)), pa.int64()), values])
 
-    parts = whole_components(graph, mass).mapInArrow(run, "k long, total double")
-    rows = parts.groupBy("k").agg(F.sum("total").alias("total")).collect()
-    return [row["total"] for row in sorted(rows, key=lambda row: row["k"])]
+    parts = rows.mapInArrow(run, "k long, total double")
+    found = parts.groupBy("k").agg(F.sum("total").alias("total")).collect()
+    return [row["total"] for row in sorted(found, key=lambda row: row["k"])]
 
 
 def whole_components(graph: Graph, mass: DataFrame | None = None) -> DataFrame:
-    """Rows (a, b, w): vertices (id, null, mass) and edges (src, dst, weight), no component on two partitions."""
+    """Rows (a, b, w): vertices (id, null, mass) and edges (src, dst, weight), no component on two partitions.
+
+    ``mass`` (id, mass) gives some vertices a number. Small graphs: one exchange to one task. Large ones: the
+    components, a join of each table with them, and one exchange by component. Who passes twice over it checkpoints it.
+    """
     vertices = graph.vertices.select(F.col("id").alias("a"), F.lit(None).cast(graph.id_type).alias("b"))
     vertices = vertices.withColumn("w", F.lit(None).cast(DoubleType()))
     if mass is not None:
@@ -69,15 +74,20 @@ def whole_components(graph: Graph, mass: DataFrame | None = None) -> DataFrame:
 
 
 def _by_component(graph: Graph, rows: DataFrame) -> DataFrame:
-    # The checkpoint is read by the size check and by every pass; Spark drops it when the frame is no longer held.
-    components = components_of(graph).localCheckpoint()
-    placed = rows.join(components.withColumnRenamed("id", "a"), on="a", how="inner")
+    placed = rows.join(components_of(graph).withColumnRenamed("id", "a"), on="a", how="inner")
+    if graph.vertex_count + graph.edge_count > MAX_COMPONENT_ROWS:
+        # Read by the check too; Spark drops it when the frame is no longer held.
+        placed = placed.localCheckpoint()
+        _check_size(placed)
+    session = rows.sparkSession
+    parts = max(int(session.conf.get("spark.sql.shuffle.partitions") or 1), 1)
+    return placed.repartition(parts, "component").select("a", "b", "w")
+
+
+def _check_size(placed: DataFrame) -> None:
     largest = placed.groupBy("component").count().agg(F.max("count").alias("rows")).first()
     if largest is not None and largest["rows"] > MAX_COMPONENT_ROWS:
         raise GraphError(
             f"edges: one component has {largest['rows']} vertices and edges, more than one task holds "
             f"({MAX_COMPONENT_ROWS}); cap the hubs or cut weak ties first"
         )
-    session = rows.sparkSession
-    parts = max(int(session.conf.get("spark.sql.shuffle.partitions") or 1), 1)
-    return placed.repartition(parts, "component").select("a", "b", "w")

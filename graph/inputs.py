@@ -46,9 +46,7 @@ def checked(
     ``weight`` names the column of edge weights; ``zero_weight`` allows 0. ``source`` must be a vertex.
     Raises ``GraphError`` or ``GraphTypeError``.
     """
-    id_type = _id_type(vertices, edges)
-    if unknown not in ("raise", "drop"):
-        raise GraphError(f'unknown: "raise" or "drop" is expected, not {unknown!r}')
+    id_type = check_graph(vertices, edges, unknown)
     _check_weight_column(edges, weight)
     if source is not None:
         check_id(source, id_type, "source")
@@ -59,6 +57,14 @@ def checked(
     if found["strange"]:
         ties = _without_unknown(ties, known)
     return Graph(known, ties, id_type, found["vertices"], found["ends"] // 2)
+
+
+def check_graph(vertices: DataFrame, edges: DataFrame, unknown: str) -> DataType:
+    """The ids' type; raises on what can be told without reading a row: frames, columns, types, ``unknown``."""
+    id_type = _id_type(vertices, edges)
+    if unknown not in ("raise", "drop"):
+        raise GraphError(f'unknown: "raise" or "drop" is expected, not {unknown!r}')
+    return id_type
 
 
 def check_whole(argument: str, value: int, least: int) -> None:

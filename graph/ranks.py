@@ -19,7 +19,7 @@ from pyspark.sql.types import DoubleType, LongType, StringType, StructField, Str
 from scipy.sparse import csr_array
 
 from strata.graph.arrays import Floats, Part
-from strata.graph.engine import solve, solve_totals
+from strata.graph.engine import answers, totals, whole_components
 from strata.graph.inputs import (
     Graph,
     GraphError,
@@ -47,8 +47,9 @@ def pagerank(
 
     Starts evenly and runs exactly ``iterations`` synchronous steps along the edges' direction (for an
     undirected graph pass both ways). ``weight`` names a column that shares a vertex's rank among its edges;
-    parallel edges add. Sinks spread evenly over all vertices. Plan: the check, then twice one exchange to
-    whole components. Raises ``GraphError`` on unknown ends, on weights that are null, not finite or <= 0.
+    parallel edges add. Sinks spread evenly over all vertices. Plan: the check, one exchange to whole components,
+    kept in a local checkpoint, and two passes over it without one. Raises ``GraphError`` on unknown ends, on
+    weights that are null, not finite or <= 0.
     """
     check_walk(damping, iterations)
     graph = checked(vertices, edges, weight=weight, unknown=unknown)
@@ -90,12 +91,13 @@ def check_damping(damping: float) -> None:
 
 def _walk(graph: Graph, restart: DataFrame | None, damping: float, iterations: int, weighted: bool) -> DataFrame:
     even = None if restart is not None else 1.0 / max(graph.vertex_count, 1)
+    rows = whole_components(graph, restart).localCheckpoint()
 
     def on_sinks(part: Part) -> pa.Array:
         matrix, sink = step_matrix(part, weighted=weighted)
         return pa.array([float(sink @ power) for power in _powers(matrix, _begin(part, even), iterations - 1)])
 
-    sinks = solve_totals(graph, on_sinks, restart) if iterations else []
+    sinks = totals(rows, on_sinks) if iterations else []
     shares = _shares(sinks or [0.0] * iterations, damping)
 
     def rank(part: Part) -> pa.Array:
@@ -105,7 +107,7 @@ def _walk(graph: Graph, restart: DataFrame | None, damping: float, iterations: i
             total += share * power
         return pa.array(total)
 
-    return solve(graph, rank, "rank", DoubleType(), restart)
+    return answers(rows, rank, "rank", DoubleType())
 
 
 def _begin(part: Part, even: float | None) -> Floats:
