@@ -10,9 +10,11 @@ from tests.bench import (
     breadth,
     features,
     growth,
+    identities,
     mules,
     network_speed,
     network_truth,
+    nightly,
     power,
     referrals,
     simulation,
@@ -30,7 +32,9 @@ PARTS = {
     "feature_power": power.run,
     "customer_features": breadth.run,
     "network_speed": network_speed.run,
+    "network_nightly": nightly.run,
     "network_truth": network_truth.run,
+    "identities": identities.run,
     "network_mules": mules.run,
     "referrals": referrals.run,
     "villages": villages.run,
@@ -41,6 +45,7 @@ SMALL = {
     "simulation": partial(simulation.run, simulation.SMALL),
     "customer_features": partial(breadth.run, breadth.SMALL),
     "network_speed": partial(network_speed.run, network_speed.SMALL),
+    "network_nightly": partial(nightly.run, nightly.SMALL),
 }
 
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import shutil
 import sys
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass
 from datetime import date, timedelta
 from functools import partial, reduce
@@ -64,13 +64,13 @@ def run(sizes: Sizes = FULL) -> None:
     print(breadth_table(measured))
 
 
-def copied(rows: DataFrame, number: int) -> DataFrame:
+def copied(rows: DataFrame, number: int, shared: Collection[str] = SHARED) -> DataFrame:
     """The rows under new keys: numbers moved on, tokens lengthened; what the bank itself is made of stays."""
 
     def moved(name: str, kind: str) -> Column:
         if name.endswith("_hash"):
             return F.concat(F.col(name), F.lit(f"+{number}"))
-        is_key = name.endswith("_id") and kind == "bigint" and name not in SHARED
+        is_key = name.endswith("_id") and kind == "bigint" and name not in shared
         return F.col(name) + F.lit(number * BETWEEN_COPIES) if is_key else F.col(name)
 
     return rows if number == 0 else rows.select(*(moved(name, kind).alias(name) for name, kind in rows.dtypes))

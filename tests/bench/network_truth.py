@@ -9,7 +9,6 @@ from __future__ import annotations
 import sys
 import time
 from collections import defaultdict
-from datetime import date
 from functools import partial
 from pathlib import Path
 
@@ -26,7 +25,7 @@ from strata.features.views import customer_views
 from strata.graph.build import CAPS, hub_register, links_as_of
 from strata.graph.contagion import contagion_features, listings, standings
 from strata.graph.guarantees import guarantee_circles, guarantees_as_of
-from strata.graph.rings import SIGNS_OF_ALERT, ring_alerts, ring_members
+from strata.graph.rings import ring_alerts, ring_members
 from strata.jobs import build_network
 from strata.jobs.runtime.run import open_session
 from strata.jobs.runtime.slices import FeatureTables
@@ -36,17 +35,16 @@ from strata.models import fit_binning
 from strata.models.evaluation import ScoreTable, auc_interval, ks
 from tests.bench import power
 from tests.bench.bank import prepared, settings_of
-from tests.bench.kept import HERE, RESULTS, Measurement, apart, kept, stamp_of, table, write
+from tests.bench.kept import HERE, RESULTS, Measurement, apart, kept, stamp_of, write
 from tests.bench.meter import run_job
+from tests.bench.network_truth_table import AS_OF, CIRCLES_ON, TELLS, truth_table
 
 CUSTOMERS = 10_000
-AS_OF = date(2027, 1, 1)
-# Circles had borrowed before the months began, so all their guarantees stand on their first days.
-CIRCLES_ON = date(2025, 1, 20)
 CAPS_TRIED = ({"phone": 2, "device": 2}, {"phone": 5, "device": 8}, {"phone": 20, "device": 20}, {"phone": 10**6})
 RESAMPLES = 2_000
-# Of what tells nothing by itself no model is made (Siddiqi 2006).
-TELLS = 0.02
+# Rings that borrow to run, the ties that show them, and days from the morning of their first application.
+OUT_FOR_CREDIT, RING_TIES = ("shared_device", "synthetic_identity"), ("phone", "device", "contact", "call")
+AROUND = (0, 1, 3, 8)
 
 
 def run() -> None:
@@ -75,6 +73,7 @@ def measure(customers: int) -> Measurement:
         "ties": lake.read("relationship").count(),
         "person_ties": lake.read("person_tie").count(),
         "alerts": alerts(lake, truth),
+        "early": early(lake, truth),
         "caps": [caps(lake, truth, tried) for tried in CAPS_TRIED],
         "circles": circles(lake, truth),
         "default": default(spark, lake, home),
@@ -119,9 +118,36 @@ def alerts(lake: Lake, truth: pd.DataFrame) -> Measurement:
     return found
 
 
+def early(lake: Lake, truth: pd.DataFrame) -> list[Measurement]:
+    """Rings out for credit on days around their first application: rings and members told, with what was known then."""
+    rings = truth[truth["kind"].isin([f"ring_{kind}" for kind in OUT_FOR_CREDIT])]
+    people = lake.spark.createDataFrame(rings[["kind", "group_id", "customer_id"]])
+    edges = lake.read("relationship").where(F.col("kind").isin(*RING_TIES)).persist()
+    applications = lake.read("loan_application")
+    first = applications.join(people, "customer_id", "inner").groupBy("group_id").agg(F.min("event_ts").alias("at"))
+    strikes = first.toPandas().set_index("group_id")["at"].dt.normalize()
+    hubs, nobody = lake.read("hub_register").localCheckpoint(), lake.read("customer").select("customer_id").limit(0)
+    found: dict[tuple[str, int], list[int]] = defaultdict(lambda: [0, 0, 0, 0])
+    for (kind, ring), rows in rings.groupby(["kind", "group_id"]):
+        for days in AROUND:
+            at = (strikes[ring] + pd.Timedelta(days=days)).date()
+            known = lake.read("vertex").where(F.col("known_ts") <= F.lit(at))
+            ties = links_as_of(edges, hubs, at).localCheckpoint()
+            members = ring_members(known, ties, applications, nobody, at)
+            told = members.join(ring_alerts(members).select("ring_id"), "ring_id", "left_semi")
+            who = set(told.select("customer_id").toPandas()["customer_id"]) & set(rows["customer_id"])
+            for place, more in enumerate((1, bool(who), len(rows), len(who))):
+                found[kind, days][place] += more
+    edges.unpersist()
+    return [
+        dict(zip(("kind", "days", "rings", "rings_told", "members", "members_told"), (*key, *counts)))
+        for key, counts in sorted(found.items())
+    ]
+
+
 def caps(lake: Lake, truth: pd.DataFrame, tried: dict[str, int]) -> Measurement:
     """Rings over phones and devices under other caps: hubs, groups, their largest, who is told and how rightly."""
-    edges = lake.read("relationship").where(F.col("kind").isin("phone", "device", "contact", "call")).persist()
+    edges = lake.read("relationship").where(F.col("kind").isin(*RING_TIES)).persist()
     hubs = hub_register(edges, {**CAPS, **tried}).localCheckpoint()
     ties = links_as_of(edges, hubs, AS_OF).localCheckpoint()
     nobody = lake.read("customer").select("customer_id").limit(0)
@@ -236,71 +262,6 @@ def _paired(bad: np.ndarray, one: np.ndarray, other: np.ndarray) -> Measurement:
     tables = [ScoreTable.of(bad, score) for score in (one, other)]
     values = (auc_interval(tables[0]).value - auc_interval(tables[1]).value, ks(tables[0]) - ks(tables[1]))
     return {name: [values[n], float(low[n]), float(high[n])] for n, name in enumerate(("auc", "ks"))}
-
-
-def _recall(counts: list[int]) -> str:
-    """Members told of all, and rings touched of all."""
-    return f"{counts[0]} of {counts[1]} ({counts[2]} of {counts[3]} rings)"
-
-
-def truth_table(found: Measurement) -> str:
-    """All of it in words and tables."""
-    kinds = sorted(next(iter(found["alerts"].values()))["recall"])
-    rows = [
-        [
-            kind,
-            f"{one['told']:,}",
-            f"{one['in_rings'] / max(one['told'], 1):.3f}",
-            *map(_recall, map(one["recall"].get, kinds)),
-        ]
-        for kind, one in found["alerts"].items()
-    ]
-    told = table(["alert", "people told", "precision", *kinds], rows)
-    tried = table(
-        ["cap of phone", "of device", "hubs", "groups", "largest", "told", "precision", "recall"],
-        [[f"{one['caps']['phone']:,}", f"{one['caps']['device']:,}", f"{one['hubs']:,}", f"{one['groups']:,}",
-          f"{one['largest']:,}", f"{one['told']:,}", f"{one['rightly'] / max(one['told'], 1):.3f}",
-          f"{one['rightly'] / max(one['planted'], 1):.3f}"] for one in found["caps"]],
-    )  # fmt: skip
-    circle = table(
-        ["planted circle", "how many", "found exactly", "under the right kind"],
-        [[kind, *map(str, counts)] for kind, counts in sorted(found["circles"]["kinds"].items())],
-    )
-    default = found["default"]
-    models = table(
-        ["model", "AUC", "95 % interval", "KS"],
-        [[name, f"{one['value']:.3f}", f"{one['low']:.3f} to {one['high']:.3f}", f"{one['ks']:.3f}"]
-         for name, one in default["figures"].items()],
-    )  # fmt: skip
-    auc, gap = default["difference"]["auc"], default["difference"]["ks"]
-    best = ", ".join(f"{name} ({value:.2f})" for name, value in default["best"])
-    return f"""# What the network finds of what was planted
-
-{found["people"]:,} people, {found["ties"]:,} dated ties, {found["person_ties"]:,} between people; the nightly job took
-{found["seconds"]:.0f} s on 2 cores. One run.
-
-## Rings
-
-As of {AS_OF}; an alert takes {SIGNS_OF_ALERT} signs. Of each kind of ring: members told, and rings in which anybody is.
-
-{told}
-Rings over phones and devices against the caps on hubs (shared_device and synthetic_identity are to be found):
-
-{tried}
-## Circles of guarantees
-
-As of {CIRCLES_ON}, {found["circles"]["found"]} found in all.
-
-{circle}
-## Default models with and without contagion
-
-{default["learnt"]:,} applications learnt from ({default["learnt_bad"]} bad), {default["tested"]:,} later ones tested
-({default["tested_bad"]} bad); ridge logistic regression on the WOE of all features with an IV of {TELLS}.
-
-{models}
-Contagion adds {auc[0]:+.3f} AUC ({auc[1]:+.3f} to {auc[2]:+.3f}) and {gap[0]:+.3f} KS ({gap[1]:+.3f} to {gap[2]:+.3f}),
-paired over resampled rows. Its best features by IV: {best}.
-"""
 
 
 if __name__ == "__main__":
