@@ -8,6 +8,7 @@ from functools import partial
 
 from tests.bench import (
     breadth,
+    contagion,
     features,
     growth,
     identities,
@@ -34,6 +35,7 @@ PARTS = {
     "network_speed": network_speed.run,
     "network_nightly": nightly.run,
     "network_truth": network_truth.run,
+    "contagion": contagion.run,
     "identities": identities.run,
     "network_mules": mules.run,
     "referrals": referrals.run,
