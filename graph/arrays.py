@@ -42,7 +42,7 @@ def read_part(batches: Iterable[pa.RecordBatch]) -> Part | None:
     rows = pa.Table.from_batches(found)
     lone = pc.is_null(rows["b"])
     ties, alone = rows.filter(pc.invert(lone)), rows.filter(lone)
-    ids = _wide(alone["a"])
+    ids = wide(alone["a"])
     order = pc.sort_indices(ids)
     ids = ids.take(order)
     mass = _floats(alone["w"]).take(order)
@@ -51,19 +51,19 @@ def read_part(batches: Iterable[pa.RecordBatch]) -> Part | None:
 
 def distinct_sorted(*columns: pa.ChunkedArray) -> pa.Array:
     """The distinct values of the columns, ascending; strings by their bytes."""
-    together = pa.concat_arrays([pc.unique(_wide(column)) for column in columns])
+    together = pa.concat_arrays([pc.unique(wide(column)) for column in columns])
     values = pc.unique(together)
     return values.take(pc.sort_indices(values))
 
 
 def codes(column: pa.ChunkedArray, ids: pa.Array) -> Ints:
     """The place of each value in ``ids``."""
-    return np.asarray(pc.index_in(_wide(column), value_set=ids).to_numpy(zero_copy_only=False), dtype=np.int64)
+    return np.asarray(pc.index_in(wide(column), value_set=ids).to_numpy(zero_copy_only=False), dtype=np.int64)
 
 
 def coded(first: pa.ChunkedArray, second: pa.ChunkedArray) -> tuple[pa.Array, Ints, Ints]:
     """The distinct values of both columns in no order, and the place of each value among them; one pass of hashing."""
-    both = pa.concat_arrays([_wide(first), _wide(second)]).dictionary_encode()
+    both = pa.concat_arrays([wide(first), wide(second)]).dictionary_encode()
     place = np.asarray(both.indices, dtype=np.int64)
     return both.dictionary, place[: len(first)], place[len(first) :]
 
@@ -82,8 +82,8 @@ def write(names: list[str], columns: list[pa.Array]) -> Iterator[pa.RecordBatch]
         yield pa.RecordBatch.from_arrays(cut, names=names)
 
 
-def _wide(column: pa.Array | pa.ChunkedArray) -> pa.Array:
-    # 64-bit offsets: more than 2 GiB of string ids in one task would overflow the narrow type.
+def wide(column: pa.Array | pa.ChunkedArray) -> pa.Array:
+    """A column in one piece; strings with 64-bit offsets, for more than 2 GiB of ids would overflow the narrow type."""
     if pa.types.is_string(column.type):
         column = column.cast(pa.large_string())
     return column.combine_chunks() if isinstance(column, pa.ChunkedArray) else column

@@ -9,11 +9,11 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
-from pyspark.sql.types import DataType, StructField, StructType
+from pyspark.sql.types import StructField, StructType
 from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components as scipy_components
 
-from strata.graph.arrays import Ints, coded, write
+from strata.graph.arrays import Ints, coded, wide, write
 from strata.graph.inputs import Graph, Unknown, check_graph, checked
 
 SHRINK = 8
@@ -26,33 +26,32 @@ def connected_components(vertices: DataFrame, edges: DataFrame, *, unknown: Unkn
     self-loops don't matter. Each round contracts every partition to a star forest and moves it to an eighth
     as many partitions, so no round sees more than one row a vertex and partition; chains of any length need
     no more rounds than stars. Plan, run at once: one scan of each table, about log8(shuffle partitions) shuffles of
-    shrinking forests, and one shuffle in which vertices meet the last forest, which tells of the ids as well
-    whether they are what they should be. The last forest, one row a vertex with edges, is in one task; nothing comes
-    to the driver. The answer is a local checkpoint, which Spark drops when the frame is no longer held.
+    shrinking forests, and one in which vertices meet the last forest, which also tells whether the ids are what they
+    should be. The last forest, one row a vertex with edges, is in one task; nothing comes to the driver. The answer is
+    a local checkpoint, which Spark drops when the frame is no longer held.
 
     Raises ``GraphError`` on null, repeated or unknown ids (``unknown="drop"`` drops such edges),
     ``GraphTypeError`` on ids of other types.
     """
     id_type = check_graph(vertices, edges, unknown)
-    seen = vertices.select("id", F.lit(1).alias("times"), F.lit(None).cast(id_type).alias("component"))
-    ends = forest_of(edges, id_type).select("id", F.lit(0).alias("times"), "component")
-    met = seen.unionAll(ends).groupBy("id").agg(F.sum("times").alias("times"), F.max("component").alias("component"))
-    met = met.localCheckpoint()
-    if met.where(F.col("id").isNull() | (F.col("times") != 1)).isEmpty():
-        return met.select("id", F.coalesce("component", "id").alias("component"))
+    schema = StructType([StructField(name, id_type, True) for name in ("id", "component")])
+    rows = vertices.select("id", F.lit(None).cast(id_type).alias("component")).unionAll(forest_of(edges, schema))
+    met = rows.repartition("id").mapInArrow(meet, schema).localCheckpoint()
+    if met.where(F.col("id").isNull()).isEmpty():
+        return met
     # Something is wrong: the full check says what, or leaves out the edges to nowhere.
     return components_of(checked(vertices, edges, unknown=unknown))
 
 
 def components_of(graph: Graph) -> DataFrame:
     """The components of a checked graph: id, component. The rounds, and one join with the vertices."""
-    joined = graph.vertices.join(forest_of(graph.edges, graph.id_type), on="id", how="left")
+    schema = StructType([StructField(name, graph.id_type, True) for name in ("id", "component")])
+    joined = graph.vertices.join(forest_of(graph.edges, schema), on="id", how="left")
     return joined.select("id", F.coalesce("component", "id").alias("component"))
 
 
-def forest_of(edges: DataFrame, id_type: DataType) -> DataFrame:
+def forest_of(edges: DataFrame, schema: StructType) -> DataFrame:
     """Whatever is an end of an edge with the smallest id of its component: id, component; null among null ends."""
-    schema = StructType([StructField(name, id_type, True) for name in ("id", "component")])
     forest = edges.select(F.col("src").alias("id"), F.col("dst").alias("component")).mapInArrow(contract, schema)
     for parts in _rounds(forest):
         forest = forest.repartition(parts, "component").mapInArrow(contract, schema)
@@ -60,8 +59,9 @@ def forest_of(edges: DataFrame, id_type: DataType) -> DataFrame:
 
 
 def contract(batches: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
-    """Edges of one partition to stars: every vertex (id) and the smallest of its component; an edge with a null end
-    ties nothing, but null is told.
+    """Edges of one partition to stars: every end (id) and the smallest of its component.
+
+    An edge with a null end ties nothing; one row of nulls tells of it.
     """
     found = [batch for batch in batches if batch.num_rows]
     if not found:
@@ -72,6 +72,26 @@ def contract(batches: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
     columns = [ids, ids.take(pa.array(_roots(ids, src, dst)))]
     if len(ties) < len(rows):
         columns = [pa.concat_arrays([column, pa.nulls(1, column.type)]) for column in columns]
+    yield from write(["id", "component"], columns)
+
+
+def meet(batches: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
+    """Vertices (without a component) and the forest's rows of one partition to vertices with their components.
+
+    A row of nulls instead of it all when something is wrong: an id that is null, repeated or no vertex.
+    """
+    found = [batch for batch in batches if batch.num_rows]
+    if not found:
+        return
+    rows = pa.Table.from_batches(found)
+    lone = pc.is_null(rows["component"])
+    vertices, forest = wide(rows["id"].filter(lone)), rows.filter(pc.invert(lone))
+    place = pc.index_in(vertices, value_set=wide(forest["id"]))
+    strange = len(forest) > len(place) - place.null_count
+    if strange or vertices.null_count or pc.count_distinct(vertices).as_py() < len(vertices):
+        columns = [pa.nulls(1, vertices.type)] * 2
+    else:
+        columns = [vertices, pc.coalesce(wide(forest["component"]).take(place), vertices)]
     yield from write(["id", "component"], columns)
 
 
