@@ -132,7 +132,8 @@ def walk_figures(
     done = dealings(transfers, members[members["kind"] == kind]).groupby(["ring", "month"]).size()
     # A chain's last transfer leaves the bank; a month that began before an account was there is no whole one.
     months = set(done.index[done == done.max()])
-    caught = rows[one_ring].assign(ring=[next(iter(rings)) for rings in own[one_ring]])
+    # Of no walk, too, the names are texts.
+    caught = rows[one_ring].assign(ring=np.array([next(iter(rings)) for rings in own[one_ring]], dtype=object))
     caught = caught[caught["ring"].str.startswith(kind)]
     whole = caught[caught["hop_cnt"] >= RING]
     hit = set(zip(whole["ring"], whole["started"].dt.strftime("%Y-%m")))
