@@ -32,7 +32,7 @@ STAYS = SHARED - {"employer_id"}
 COUNTED = ("vertex", "relationship", "person_tie", "fraud_alert", "referral_candidate", "referral_path")
 
 
-FULL = Sizes(10_000, (1, 2, 4), RESULTS)
+FULL = Sizes(10_000, (1, 2, 3), RESULTS)
 SMALL = Sizes(500, (1, 2), SCRATCH / "results_small")
 
 
