@@ -29,7 +29,10 @@ from tests.bench.simulation import MONTHS
 AS_OF = date(2027, 1, 1)
 # Every copy has employers of its own: the giant one would grow with the copies, and all would hang on it.
 STAYS = SHARED - {"employer_id"}
-COUNTED = ("vertex", "relationship", "person_tie", "fraud_alert", "referral_candidate", "referral_path")
+COUNTED = {
+    "vertex": "vertices", "relationship": "ties", "person_tie": "between people", "fraud_alert": "alerts",
+    "referral_candidate": "referral pairs", "referral_path": "ties on paths",
+}  # fmt: skip
 
 
 FULL = Sizes(10_000, (1, 2, 3), RESULTS)
@@ -76,7 +79,7 @@ def measure(customers: int, copies: int) -> Measurement:
 
 def nightly_table(measured: list[Measurement]) -> str:
     """A row a size, and the exponents."""
-    titles = ["customers", *(name.replace("_", " ") + "s" for name in COUNTED), "seconds", "shuffled GB", "peak GB"]
+    titles = ["customers", *COUNTED.values(), "seconds", "shuffled GB", "peak GB"]
     rows = [
         [f"{one['customers']:,}", *(f"{one['rows'][name]:,}" for name in COUNTED), f"{one['seconds']:.0f}"]
         + [f"{one[name] / 1e9:.2f}" for name in ("shuffle_bytes", "peak_bytes")]
