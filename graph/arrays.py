@@ -36,10 +36,9 @@ class Part:
 
 def read_part(batches: Iterable[pa.RecordBatch]) -> Part | None:
     """Rows (a, b, w) to a part: a vertex has no ``b``; ``None`` for a partition without rows."""
-    found = [batch for batch in batches if batch.num_rows]
-    if not found:
+    rows = rows_of(batches)
+    if rows is None:
         return None
-    rows = pa.Table.from_batches(found)
     lone = pc.is_null(rows["b"])
     ties, alone = rows.filter(pc.invert(lone)), rows.filter(lone)
     ids = wide(alone["a"])
@@ -47,6 +46,12 @@ def read_part(batches: Iterable[pa.RecordBatch]) -> Part | None:
     ids = ids.take(order)
     mass = _floats(alone["w"]).take(order)
     return Part(ids, codes(ties["a"], ids), codes(ties["b"], ids), as_floats(ties["w"]), as_floats(mass))
+
+
+def rows_of(batches: Iterable[pa.RecordBatch]) -> pa.Table | None:
+    """The rows of a partition; ``None`` when it has none."""
+    found = [batch for batch in batches if batch.num_rows]
+    return pa.Table.from_batches(found) if found else None
 
 
 def distinct_sorted(*columns: pa.ChunkedArray) -> pa.Array:

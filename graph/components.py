@@ -9,11 +9,11 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
-from pyspark.sql.types import StructField, StructType
+from pyspark.sql.types import DataType, StructField, StructType
 from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components as scipy_components
 
-from strata.graph.arrays import Ints, coded, wide, write
+from strata.graph.arrays import Ints, coded, rows_of, wide, write
 from strata.graph.inputs import Graph, Unknown, check_graph, checked
 
 SHRINK = 8
@@ -28,30 +28,32 @@ def connected_components(vertices: DataFrame, edges: DataFrame, *, unknown: Unkn
     no more rounds than stars. Plan, run at once: one scan of each table, about log8(shuffle partitions) shuffles of
     shrinking forests, and one in which vertices meet the last forest, which also tells whether the ids are what they
     should be. The last forest, one row a vertex with edges, is in one task; nothing comes to the driver. The answer is
-    a local checkpoint, which Spark drops when the frame is no longer held.
+    a local checkpoint, which Spark drops when the frame is no longer held. With ``unknown="drop"`` the full check comes
+    first (a scan and a shuffle of all ends), and the rest when the answer is asked for.
 
     Raises ``GraphError`` on null, repeated or unknown ids (``unknown="drop"`` drops such edges),
     ``GraphTypeError`` on ids of other types.
     """
     id_type = check_graph(vertices, edges, unknown)
-    schema = StructType([StructField(name, id_type, True) for name in ("id", "component")])
-    rows = vertices.select("id", F.lit(None).cast(id_type).alias("component")).unionAll(forest_of(edges, schema))
-    met = rows.repartition("id").mapInArrow(meet, schema).localCheckpoint()
-    if met.where(F.col("id").isNull()).isEmpty():
-        return met
-    # Something is wrong: the full check says what, or leaves out the edges to nowhere.
+    if unknown == "raise":
+        alone = vertices.select("id", F.lit(None).cast(id_type).alias("component"))
+        forest = forest_of(edges, id_type)
+        met = alone.unionAll(forest).repartition("id").mapInArrow(meet, forest.schema).localCheckpoint()
+        if met.where(F.col("id").isNull()).isEmpty():
+            return met
+    # The full check says what is wrong, or leaves out the edges to nowhere.
     return components_of(checked(vertices, edges, unknown=unknown))
 
 
 def components_of(graph: Graph) -> DataFrame:
     """The components of a checked graph: id, component. The rounds, and one join with the vertices."""
-    schema = StructType([StructField(name, graph.id_type, True) for name in ("id", "component")])
-    joined = graph.vertices.join(forest_of(graph.edges, schema), on="id", how="left")
+    joined = graph.vertices.join(forest_of(graph.edges, graph.id_type), on="id", how="left")
     return joined.select("id", F.coalesce("component", "id").alias("component"))
 
 
-def forest_of(edges: DataFrame, schema: StructType) -> DataFrame:
+def forest_of(edges: DataFrame, id_type: DataType) -> DataFrame:
     """Whatever is an end of an edge with the smallest id of its component: id, component; null among null ends."""
+    schema = StructType([StructField(name, id_type, True) for name in ("id", "component")])
     forest = edges.select(F.col("src").alias("id"), F.col("dst").alias("component")).mapInArrow(contract, schema)
     for parts in _rounds(forest):
         forest = forest.repartition(parts, "component").mapInArrow(contract, schema)
@@ -63,13 +65,14 @@ def contract(batches: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
 
     An edge with a null end ties nothing; one row of nulls tells of it.
     """
-    found = [batch for batch in batches if batch.num_rows]
-    if not found:
+    rows = rows_of(batches)
+    if rows is None:
         return
-    rows = pa.Table.from_batches(found)
     ties = rows.drop_null()
     ids, src, dst = coded(ties["id"], ties["component"])
-    columns = [ids, ids.take(pa.array(_roots(ids, src, dst)))]
+    falling = np.asarray(pc.sort_indices(ids, sort_keys=[("", "descending")]), dtype=np.int64)
+    roots = smallest_code(len(ids), src, dst, connection="weak", falling=falling)
+    columns = [ids, ids.take(pa.array(roots))]
     if len(ties) < len(rows):
         columns = [pa.concat_arrays([column, pa.nulls(1, column.type)]) for column in columns]
     yield from write(["id", "component"], columns)
@@ -80,10 +83,9 @@ def meet(batches: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
 
     A row of nulls instead of it all when something is wrong: an id that is null, repeated or no vertex.
     """
-    found = [batch for batch in batches if batch.num_rows]
-    if not found:
+    rows = rows_of(batches)
+    if rows is None:
         return
-    rows = pa.Table.from_batches(found)
     lone = pc.is_null(rows["component"])
     vertices, forest = wide(rows["id"].filter(lone)), rows.filter(pc.invert(lone))
     place = pc.index_in(vertices, value_set=wide(forest["id"]))
@@ -95,30 +97,19 @@ def meet(batches: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
     yield from write(["id", "component"], columns)
 
 
-def _roots(ids: pa.Array, src: Ints, dst: Ints) -> Ints:
-    """For every vertex the code of the smallest id in its component."""
-    label = _labels(len(ids), src, dst, "weak")
-    falling = np.asarray(pc.sort_indices(ids, sort_keys=[("", "descending")]), dtype=np.int64)
-    root = np.empty(len(ids), dtype=np.int64)
-    # Of several values for one place the last stays.
-    root[label[falling]] = falling
-    return root[label]
+def smallest_code(n: int, src: Ints, dst: Ints, *, connection: str, falling: Ints | None = None) -> Ints:
+    """For every vertex the code of the smallest id in its weak or strong component.
 
-
-def smallest_code(n: int, src: Ints, dst: Ints, *, connection: str) -> Ints:
-    """For every vertex the smallest code in its weak or strong component."""
-    label = _labels(n, src, dst, connection)
-    # Codes ascend, so the first vertex that carries a label is its smallest.
-    _, first = np.unique(label, return_index=True)
-    return np.asarray(first[label], dtype=np.int64)
-
-
-def _labels(n: int, src: Ints, dst: Ints, connection: str) -> Ints:
-    """A number of its own for every weak or strong component."""
+    ``falling``: the codes from the largest id to the smallest, where codes don't ascend with the ids.
+    """
     matrix = coo_array((np.ones(len(src), dtype=np.int8), (src, dst)), shape=(n, n)).tocsr()
     matrix.data[:] = 1
     _, label = scipy_components(matrix, directed=True, connection=connection)
-    return np.asarray(label)
+    order = np.arange(n)[::-1] if falling is None else falling
+    smallest = np.empty(n, dtype=np.int64)
+    # Of several values for one place the last stays.
+    smallest[label[order]] = order
+    return smallest[label]
 
 
 def _rounds(forest: DataFrame) -> list[int]:

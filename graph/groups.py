@@ -11,7 +11,7 @@ import pyarrow.compute as pc
 from pyspark.sql import Column, DataFrame, Window
 from pyspark.sql import functions as F
 
-from strata.graph.arrays import write
+from strata.graph.arrays import rows_of, write
 from strata.graph.build import extend_ids
 from strata.graph.components import components_of, connected_components
 from strata.graph.inputs import Graph, GraphError, bad_weight, check_columns
@@ -198,10 +198,9 @@ def _granted(claims: DataFrame) -> DataFrame:
 
 
 def _hear(batches: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
-    found = [batch for batch in batches if batch.num_rows]
-    if not found:
+    claims = rows_of(batches)
+    if claims is None:
         return
-    claims = pa.Table.from_batches(found)
     claims = claims.take(pc.sort_indices(claims, sort_keys=CLAIM_ORDER))
     components, groups, granted = set(), set(), []
     for place, (component, group) in enumerate(zip(*(claims[side].to_pylist() for side in ("component", "group_id")))):
@@ -259,7 +258,7 @@ def _thresholds(edges: DataFrame, strength: str, ladder: Sequence[float]) -> lis
 
 def _with_giants(vertices: DataFrame, edges: DataFrame, limit: int) -> tuple[DataFrame, DataFrame]:
     """The components, and the members of those above the limit: id, component, size."""
-    components = connected_components(vertices, edges).localCheckpoint()
+    components = connected_components(vertices, edges)
     sizes = components.groupBy("component").agg(F.count(F.lit(1)).alias("size")).where(F.col("size") > limit)
     return components, components.join(sizes, on="component", how="inner").select("id", "component", "size")
 

@@ -16,7 +16,7 @@ from pyspark.sql import functions as F
 from pyspark.sql.types import DataType, LongType, StringType, StructField, StructType
 
 from strata.graph.amounts import MONEY, MONEY_SUM, from_cents, in_cents, totals
-from strata.graph.arrays import Ints, Part, codes, distinct_sorted, write
+from strata.graph.arrays import Ints, Part, codes, distinct_sorted, rows_of, write
 from strata.graph.build import instant
 from strata.graph.components import connected_components, smallest_code
 from strata.graph.inputs import check_columns
@@ -156,10 +156,9 @@ def _answer(ids: DataType) -> StructType:
 
 def _describe(batches: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
     """The circles of one partition, all at once: circle_id, customer_id, kind, ``FACTS`` (amounts in cents)."""
-    found = [batch for batch in batches if batch.num_rows]
-    if not found:
+    rows = rows_of(batches)
+    if rows is None:
         return
-    rows = pa.Table.from_batches(found)
     ids = distinct_sorted(rows["guarantor_id"], rows["borrower_id"])
     nothing = np.full(len(ids), np.nan)
     src, dst = codes(rows["guarantor_id"], ids), codes(rows["borrower_id"], ids)

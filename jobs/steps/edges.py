@@ -52,7 +52,7 @@ def components(context: Context, vertices: DataFrame, ties: DataFrame) -> DataFr
     """Each vertex with the smallest id of its component."""
     with context.progress.step("components") as step:
         try:
-            found = connected_components(vertices, ties).persist()
+            found = connected_components(vertices, ties)
         except (ValueError, TypeError) as wrong:
             raise InputError(str(wrong)) from wrong
         sizes = found.groupBy("component").count()

@@ -64,7 +64,12 @@ def run(sizes: Sizes = FULL) -> None:
     print(breadth_table(measured))
 
 
-def copied(rows: DataFrame, number: int, shared: Collection[str] = SHARED) -> DataFrame:
+def copies_of(rows: DataFrame, copies: int, shared: Collection[str] = SHARED) -> DataFrame:
+    """The rows and their copies, each under keys of its own."""
+    return reduce(DataFrame.unionByName, [copied(rows, number, shared) for number in range(copies)])
+
+
+def copied(rows: DataFrame, number: int, shared: Collection[str]) -> DataFrame:
     """The rows under new keys: numbers moved on, tokens lengthened; what the bank itself is made of stays."""
 
     def moved(name: str, kind: str) -> Column:
@@ -79,8 +84,7 @@ def copied(rows: DataFrame, number: int, shared: Collection[str] = SHARED) -> Da
 def multiply(small: Lake, large: Lake, copies: int) -> Iterator[tuple[str, DataFrame]]:
     """Write the views' tables of the copies as known by ``DAY``; yield what became known then, to be added later."""
     for name in sorted({name for view in customer_views() for name in (view.entity.source, *view.tables)}):
-        rows = small.read(name)
-        whole = reduce(DataFrame.unionByName, [copied(rows, number) for number in range(copies)])
+        whole = copies_of(small.read(name), copies)
         known = F.to_date("known_ts")
         path = large.path(name)
         whole.where(known < F.lit(DAY)).write.format("delta").option("delta.enableChangeDataFeed", "true").save(path)

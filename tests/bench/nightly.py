@@ -9,18 +9,17 @@ from __future__ import annotations
 import shutil
 import sys
 from datetime import date
-from functools import partial, reduce
+from functools import partial
 from pathlib import Path
 
 import numpy as np
-from pyspark.sql import DataFrame
 
 from strata.conf.tables import SILVER
 from strata.jobs import build_network
 from strata.jobs.runtime.run import open_session
 from strata.jobs.runtime.tables import Lake
 from tests.bench.bank import prepared, settings_of
-from tests.bench.breadth import SHARED, Sizes, copied
+from tests.bench.breadth import SHARED, Sizes, copies_of
 from tests.bench.kept import HERE, RESULTS, SCRATCH, Measurement, apart, kept, stamp_of, table, write
 from tests.bench.meter import metered, run_job
 from tests.bench.simulation import MONTHS
@@ -66,9 +65,7 @@ def measure(customers: int, copies: int) -> Measurement:
     small, large = Lake(spark, settings.lake), Lake(spark, str(folder / "lake"))
     for name in SILVER:
         if small.exists(name):
-            rows = small.read(name)
-            whole = reduce(DataFrame.unionByName, [copied(rows, number, STAYS) for number in range(copies)])
-            whole.write.format("delta").save(large.path(name))
+            copies_of(small.read(name), copies, STAYS).write.format("delta").save(large.path(name))
     night = settings.model_copy(update={"lake": str(folder / "lake"), "as_of": AS_OF})
     with metered(spark) as reading:
         run_job(build_network.JOB, night, spark, "--force")
