@@ -20,7 +20,7 @@ AGGREGATES = ("sum", "count", "mean", "max", "min", "distinct", "last", "std", "
 ZERO_WHEN_EMPTY = ("sum", "count", "distinct")
 _NUMERIC = ("sum", "mean", "std")
 # Sums of whole numbers are kept as two, of the upper and of the lower 32 bits: neither can overflow.
-_LOW_BITS = 32
+LOW_BITS = 32
 # Decimals of at most these digits and this scale travel as whole numbers of their smallest unit, which is
 # several times faster; larger ones could not be turned back within the 38 digits that Spark has.
 _WHOLE_DIGITS, _WHOLE_SCALE = 18, 4
@@ -152,7 +152,7 @@ class Measured:
 
     def _total(self, parts: Mapping[str, Column]) -> Column:
         high, low = (parts[part].cast("decimal(20,0)") for part in ("high", "low"))
-        return self._scaled(high * F.lit(Decimal(2**_LOW_BITS)) + low)
+        return self._scaled(high * F.lit(Decimal(2**LOW_BITS)) + low)
 
     def _mean(self, parts: Mapping[str, Column]) -> Column:
         count = F.nullif(parts["count"], F.lit(0))
@@ -166,8 +166,8 @@ _PARTS_OF = {"mean": ("sum", "count"), "sum": ("sum", "count")}
 _OF_ROWS = {
     "count": F.count,
     "sum": F.sum,
-    "high": lambda value: F.sum(F.shiftright(value, _LOW_BITS)),
-    "low": lambda value: F.sum(value.bitwiseAND(F.lit((1 << _LOW_BITS) - 1))),
+    "high": lambda value: F.sum(F.shiftright(value, LOW_BITS)),
+    "low": lambda value: F.sum(value.bitwiseAND(F.lit((1 << LOW_BITS) - 1))),
     "min": F.min,
     "max": F.max,
     "distinct": F.collect_set,

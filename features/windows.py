@@ -33,6 +33,7 @@ from strata.features.inputs import (
     quoted,
     window_start,
 )
+from strata.features.windows_arrow import serves, stacked_windows
 
 _DAY_MICROS = 86_400_000_000
 _RANKS = 2**32
@@ -67,11 +68,15 @@ def windowed_aggregates(
       ``known_ts`` go to the last when all columns are sorted ascending. A null id is an event of its own.
     - A null key or time in the spine: zeros and nulls; one in an event: never matched.
 
-    Plan: one scan of the events, two of the spine. Events are shuffled once, by key and time bucket
+    Plan, when only ``sum``, ``count``, ``mean``, ``max``, ``min``, ``last`` and ``bits`` are asked of whole numbers
+    and decimals of up to 18 digits, and keys and the spine's columns are plain: one scan of each, one shuffle of both
+    by key, and numpy over Arrow batches (``windows_arrow``); with ``event_id`` one shuffle more before, by it.
+
+    Plan otherwise: one scan of the events, two of the spine. Events are shuffled once, by key and time bucket
     (as long as the longest window), so a point meets only events of two buckets, and hot keys are
     spread over time; with ``event_id`` once more before, by it. Points (distinct key and time),
-    partial aggregates and the spine are shuffled once: 4 exchanges, 5 with ``event_id``, however many
-    windows, columns and aggregates there are.
+    partial aggregates and the spine are shuffled once: 4 exchanges, 5 with ``event_id``. Neither plan grows with
+    the number of windows, columns and aggregates.
     Raises ``FeatureError`` or ``FeatureTypeError`` naming the argument and column.
     """
     measures = [
@@ -113,7 +118,11 @@ def aggregate_windows(
         raise FeatureTypeError(f"at: tiles answer for dates alone, and column {at!r} of spine holds times")
     columns, lengths = _columns(events, measures), sorted({measure.days for measure in measures})
     names = [f"key{i}" for i in range(len(keys))]
-    facts = _bucketed(_facts(events, keys, event_ts, known_ts, ids, columns), names, lengths[-1])
+    facts = _facts(events, keys, event_ts, known_ts, ids, columns)
+    if onto is None and not tiled and serves(spine, keys, columns.values()):
+        check_new_names(spine, [measure.name for measure in measures])
+        return stacked_windows(spine, facts, keys, at, measures, columns)
+    facts = _bucketed(facts, names, lengths[-1])
     facts = _tiles(facts, names, columns) if tiled else _ranked(facts, names, columns)
     points = _points(spine, keys, at, lengths)
     met = points.join(facts, on=[*names, "bucket"], how="inner").where(_in_time(lengths[-1], known_ts, ids))

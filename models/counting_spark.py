@@ -22,7 +22,7 @@ Found = dict[int, Cells | None]
 MOST_COUNTED = 1_000
 # Spark decodes up to 100 columns column by column (spark.sql.codegen.maxFields), more row by row at half the speed.
 COLUMNS_AT_ONCE = 90
-TASKS_A_CORE = 4
+TASKS_A_CORE = 2
 CELLS = "feature int, level string, counts binary"
 COLUMNAR = ("InMemoryRelation", "parquet", "orc", "delta")
 PLAIN = ("Project", "Filter", "SubqueryAlias", "Sample")

@@ -51,7 +51,7 @@ class Progress:
     def line(self, text: str) -> None:
         """Print one line with the time of day and the job."""
         if self.stream:
-            print(f"{time.strftime('%H:%M:%S')} {self.job:<14.14} {text}", file=self.stream, flush=True)
+            print(f"{time.strftime('%H:%M:%S')} {self.job:<14} {text}", file=self.stream, flush=True)
 
     def _clock(self, name: str, start: float, done: threading.Event) -> threading.Thread | None:
         """A running second counter, only where a person watches a terminal."""
@@ -61,7 +61,7 @@ class Progress:
         def tick() -> None:
             while not done.wait(0.5):
                 print(
-                    f"\r         {self.job:<14.14} {name} … {time.monotonic() - start:.0f} s",
+                    f"\r         {self.job:<14} {name} … {time.monotonic() - start:.0f} s",
                     end="",
                     file=self.stream,
                     flush=True,

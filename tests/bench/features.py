@@ -7,9 +7,9 @@ from pathlib import Path
 
 from tests.bench.features_check import checks
 from tests.bench.features_data import LAST_DAY, STATE_COLUMNS, TABLES, Bank
-from tests.bench.features_entries import AGGS, DAYS, ENTRIES, STATES, WINDOWS, Entry
+from tests.bench.features_entries import AGGS, DAYS, ENTRIES, MEET, STATES, WINDOWS, Entry
 from tests.bench.features_table import TIMES, Figures, features_table
-from tests.bench.kept import RESULTS, SCRATCH, Measurement, cleared, kept, medians, stamp_of
+from tests.bench.kept import RESULTS, SCRATCH, Measurement, cleared, kept, kept_runs, medians, stamp_of
 from tests.bench.peer import Peer
 
 
@@ -47,6 +47,7 @@ def run(sizes: Sizes = FULL) -> None:
                 sizes, WINDOWS, replace(bank, hot_events=True, hot_spine=True)
             ),
         },
+        meet=measured(sizes, MEET, bank),
         published_bank=Bank(sizes.published),
         published=_published(sizes),
     )
@@ -56,19 +57,11 @@ def run(sizes: Sizes = FULL) -> None:
 
 
 def measured(sizes: Sizes, entry: Entry, bank: Bank) -> Measurement:
-    """Runs, each a process of its own, the medians of their seconds, and checksums of the first one's answers.
-
-    A run that isn't done is the last.
-    """
-
-    def measure() -> Measurement:
-        runs: list[Measurement] = []
-        while len(runs) < sizes.times and (not runs or runs[-1]["status"] == "done"):
-            runs.append(_run(entry, bank, checked=not runs))
-        return {"checks": runs[0].pop("checks", {}), "runs": runs} | medians(runs, TIMES)
-
+    """Runs, each a process of its own, the medians of their seconds, and checksums of the first one's answers."""
     path = sizes.folder / "features_speed" / f"{entry.name}_{bank.name}.json"
-    return kept(path, stamp_of(entry.script.stamp(), repr((entry, AGGS, sizes.times)), bank.stamp()), measure)
+    stamp = stamp_of(entry.script.stamp(), repr((entry, AGGS)), bank.stamp())
+    found = kept_runs(path, stamp, sizes.times, lambda turn: _run(entry, bank, checked=not turn))
+    return found | {"checks": found["runs"][0].get("checks", {})} | medians(found["runs"], TIMES)
 
 
 def _run(entry: Entry, bank: Bank, checked: bool) -> Measurement:

@@ -15,6 +15,8 @@ from typing import Any
 HERE = Path(__file__).parent
 RESULTS, SCRATCH = HERE / "results", HERE / ".scratch"
 Measurement = dict[str, Any]
+# After so many seconds of its runs nobody is run again.
+REPEAT_WITHIN = 300
 
 
 def kept(path: Path, stamp: str, measure: Callable[[], Measurement]) -> Measurement:
@@ -25,6 +27,30 @@ def kept(path: Path, stamp: str, measure: Callable[[], Measurement]) -> Measurem
     found = {"stamp": stamp, **measure()}
     write(path, found)
     return found
+
+
+def kept_runs(path: Path, stamp: str, times: int, run: Callable[[int], Measurement]) -> Measurement:
+    """``runs``, up to ``times`` of them: those that stand in ``path`` under ``stamp``, and new ones, kept as they end.
+
+    ``run`` is told how many there are. One that isn't done is the last, and so is one that ends after ``REPEAT_WITHIN``
+    seconds of them.
+    """
+    found = read(path) if path.exists() else {}
+    if found.get("stamp") != stamp:
+        found = {"stamp": stamp, "runs": []}
+    runs = found["runs"]
+    while _goes_on(runs, times):
+        print(f"bench: {path.relative_to(HERE)}, run {len(runs) + 1}", flush=True)
+        runs.append(run(len(runs)))
+        write(path, found)
+    return found
+
+
+def _goes_on(runs: list[Measurement], times: int) -> bool:
+    if not runs:
+        return True
+    spent = sum(one["wall_seconds"] for one in runs)
+    return len(runs) < times and runs[-1]["status"] == "done" and spent < REPEAT_WITHIN
 
 
 def apart(module: str, *arguments: int) -> Measurement:
@@ -83,4 +109,4 @@ def table(titles: list[str], rows: list[list[str]]) -> str:
 
 def runs(times: int) -> str:
     """How a figure comes from runs, in words."""
-    return "one run" if times == 1 else f"medians of {times} runs"
+    return "one run" if times == 1 else f"medians of {times} runs, of fewer where {REPEAT_WITHIN} s are over before"

@@ -8,9 +8,9 @@ from pathlib import Path
 import duckdb
 
 from strata.jobs.runtime.install import jar_paths
-from tests.bench.kept import RESULTS, SCRATCH, Measurement, cleared, kept, medians, stamp_of
+from tests.bench.kept import RESULTS, SCRATCH, Measurement, cleared, kept_runs, medians, stamp_of
 from tests.bench.network_data import Net
-from tests.bench.network_table import OURS, REPEAT_WITHIN, TIMES, Entry, Figures, network_table
+from tests.bench.network_table import OURS, TIMES, Entry, Figures, network_table
 
 ITERATIONS, DAMPING = 20, 0.85
 # Of so many vertices the ranks are kept, to be compared.
@@ -72,30 +72,14 @@ def _compared(sizes: Sizes) -> dict[Net, dict[Entry, Measurement]]:
 
 
 def measured(sizes: Sizes, entry: Entry, net: Net) -> Measurement:
-    """Runs, each a process of its own, the medians of their seconds, and what the first one answered.
-
-    A run that isn't done is the last, and so is one that ends after ``REPEAT_WITHIN`` seconds of them.
-    """
-
-    def measure() -> Measurement:
-        runs: list[Measurement] = []
-        while _goes_on(runs, sizes.times):
-            runs.append(_run(entry, net))
-        return {"answer": runs[0].pop("answer", {}), "runs": runs} | medians(runs, TIMES)
-
+    """Runs, each a process of its own, the medians of their seconds, and what the first one answered."""
     path = sizes.folder / "network_speed" / f"{entry.name}_{net.name}.json"
-    settings = repr((entry, ITERATIONS, DAMPING, SAMPLE, sizes.times))
-    return kept(path, stamp_of(entry.script.stamp(), settings, net.stamp()), measure)
+    stamp = stamp_of(entry.script.stamp(), repr((entry, ITERATIONS, DAMPING, SAMPLE)), net.stamp())
+    found = kept_runs(path, stamp, sizes.times, lambda turn: _run(entry, net, answered=not turn))
+    return found | {"answer": found["runs"][0].get("answer", {})} | medians(found["runs"], TIMES)
 
 
-def _goes_on(runs: list[Measurement], times: int) -> bool:
-    if not runs:
-        return True
-    spent = sum(one["wall_seconds"] for one in runs)
-    return len(runs) < times and runs[-1]["status"] == "done" and spent < REPEAT_WITHIN
-
-
-def _run(entry: Entry, net: Net) -> Measurement:
+def _run(entry: Entry, net: Net, answered: bool) -> Measurement:
     output = SCRATCH / "network" / "answers" / f"{entry.name}.parquet"
     cleared(output)
     output.parent.mkdir(parents=True, exist_ok=True)
@@ -110,7 +94,7 @@ def _run(entry: Entry, net: Net) -> Measurement:
         "output": str(output),
     }
     found = entry.script.run(job)
-    if found["status"] == "done":
+    if found["status"] == "done" and answered:
         found["answer"] = _answer(output, entry.task)
     cleared(output)
     return found

@@ -14,19 +14,17 @@ from tests.bench.peer import CAP_BYTES, CAP_SECONDS, Peer
 
 OURS = "strata_network"
 TIMES = ("seconds", "again_seconds")
-REPEAT_WITHIN = 120
 # Ranks that differ by less in all, after as many steps, are the same to the last digits that doubles carry.
 ALIKE = 1e-9
 PREFACE = f"""# How fast the graph room is
 
 Made-up graphs (`network_data.py`): three edges a vertex, both ends within one group; groups of {SMALLEST} upwards,
 their sizes by a power law, the largest at most {LARGEST_SHARE:.0%} of the vertices. Ids are 1 to n: SciPy and igraph
-need no map. Each run is a process of its own on 2 cores, from Parquet to Parquet; {{runs}} for who takes less than
-{REPEAT_WITHIN} s in all, one run of the others. Spark, ours and GraphFrames': `local[2]`, 6 GiB driver, 4 shuffle
-partitions. "First" is in a cold session, whose start is apart; "again" is the same job once more in that session.
-Who has no session is compared by the one time there is. Peak memory is that of the process and its children. A run
-ends at {CAP_SECONDS} s or {CAP_BYTES / 2**30:.0f} GiB resident: then its seconds are a lower bound (≥), for larger
-graphs too. "× ours" is against Strata on the same graph.
+need no map. Each run is a process of its own on 2 cores, from Parquet to Parquet; {{runs}}.
+Spark, ours and GraphFrames': `local[2]`, 6 GiB driver, 4 shuffle partitions. "First" is in a cold session, whose start
+is apart; "again" is the same job once more in that session. Who has no session is compared by the one time there is.
+Peak memory is that of the process and its children. A run ends at {CAP_SECONDS} s or {CAP_BYTES / 2**30:.0f} GiB
+resident: then its seconds are a lower bound (≥), for larger graphs too. "× ours" is against Strata on the same graph.
 
 GraphFrames 0.10: `two_phase` is its default for components (`algorithm="graphframes"`), `graphx` the other one, with
 `max_iter` passed because its default breaks long chains. PageRank runs 20 steps, ours and GraphFrames'; igraph solves

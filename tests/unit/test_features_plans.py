@@ -52,13 +52,21 @@ def test_features_any_number_of_state_tables_take_one_shuffle(static_plans, tmp_
     assert "Join" not in plan
 
 
-def _sums(spine, events):
-    return windowed_aggregates(
-        spine, events, key="key", at="ts", event_ts="ts", known_ts="ts", days=[7], aggs={"amount": ["sum"]}
-    )
+@pytest.mark.parametrize("days", [[7], [7, 30, 90]])
+def test_features_windows_of_whole_numbers_take_one_shuffle_and_no_join(static_plans, tmp_path, days):
+    spine, events, _ = _tables(static_plans, tmp_path)
+    aggs = {"amount": ["sum", "count", "mean", "max", "min", "last"], "n": ["bits"]}
+    asked = {"key": "key", "at": "ts", "event_ts": "ts", "known_ts": "ts", "days": days, "aggs": aggs}
+    plan = _plan(windowed_aggregates(spine, events, **asked))
+    assert _shuffles(plan) == 1
+    assert len(re.findall("FileScan", plan)) == 2
+    assert len(re.findall(r"\bSort\b", plan)) == 1
+    assert not re.search("Join|Window|Aggregate", plan)
+    assert _shuffles(_plan(windowed_aggregates(spine, events, event_id="n", **asked))) == 2
 
 
-@pytest.mark.parametrize(("days", "aggs"), [([7], ["sum"]), ([7, 30, 90], ["sum", "distinct", "last", "mean"])])
+@pytest.mark.parametrize("days", [[7], [7, 30, 90]])
+@pytest.mark.parametrize("aggs", [["sum", "distinct"], ["sum", "distinct", "last", "mean"]])
 def test_features_windows_shuffle_events_once_whatever_is_asked(static_plans, tmp_path, days, aggs):
     spine, events, _ = _tables(static_plans, tmp_path)
     asked = {"key": "key", "at": "ts", "event_ts": "ts", "known_ts": "ts", "days": days, "aggs": {"amount": aggs}}
@@ -68,5 +76,5 @@ def test_features_windows_shuffle_events_once_whatever_is_asked(static_plans, tm
     assert not re.search("Cartesian|NestedLoop", plan)
     # The last of a window is found by rank: its sort is the one that the join needs.
     assert ("Window" in plan) == ("last" in aggs)
-    assert len(re.findall(r"\bSort\b", plan)) == len(re.findall(r"\bSort\b", _plan(_sums(spine, events))))
+    assert len(re.findall(r"\bSort\b", plan)) == 4
     assert _shuffles(_plan(windowed_aggregates(spine, events, event_id="n", **asked))) == 5
