@@ -21,8 +21,10 @@ DELTA: Mapping[str, str] = {
     "spark.sql.legacy.timeParserPolicy": "CORRECTED",
     "spark.sql.adaptive.enabled": "true",
 }
+# Spark makes one method of a wide select, and without this the JVM never compiles what has over 8,000 bytes.
+WIDE = "-XX:-DontCompileHugeMethods"
 # Small jobs compile more code than they run: room for it, and no collector threads beside two busy cores.
-JVM = "-XX:+UseParallelGC -XX:ReservedCodeCacheSize=512m"
+JVM = f"-XX:+UseParallelGC -XX:ReservedCodeCacheSize=512m {WIDE}"
 # Only what needs a person: without this file Spark talks at every start.
 LOG_SETTINGS = files("strata.conf").joinpath("log4j2.properties")
 DEFAULT_TIMEZONE = "Asia/Shanghai"
@@ -54,6 +56,7 @@ def local_session(
         "spark.jars": ",".join(str(jar) for jar in jar_paths()),
         "spark.driver.memory": memory,
         "spark.driver.extraJavaOptions": f"-Dlog4j2.configurationFile={LOG_SETTINGS} {JVM}",
+        "spark.executor.extraJavaOptions": WIDE,
         "spark.driver.bindAddress": "127.0.0.1",
         "spark.driver.host": "127.0.0.1",
         "spark.sql.session.timeZone": timezone,

@@ -49,7 +49,7 @@ def _binner(name: str, one: Measurement, measured: Binned, few: Measurement | No
         _median(one, "session_seconds"),
         f"{bound}{seconds / ours:.1f}" if ours else "",
         "" if done or few is None else _extrapolated(few, features),
-        _most(one, "peak_bytes"),
+        _peak(one),
         f"{sum(one['iv'].values()):.4f}" if done else "",
         str(len(one["runs"])),
     ]
@@ -85,16 +85,13 @@ def _growth(of: str, measured: dict[int, Measurement]) -> str:
         return ""
     seconds = [one["seconds"] for one in measured.values()]
     exponent = np.polyfit(np.log([*measured]), np.log(seconds), 1)[0]
-    lines = [
-        [f"{size:,}", f"{one['seconds']:.1f}", *(_most(one, key) for key in ("peak_bytes", "driver_bytes"))]
-        for size, one in measured.items()
-    ]
+    lines = [[f"{size:,}", f"{one['seconds']:.1f}", _peak(one)] for size, one in measured.items()]
     title = f"\n## Strata's growth with {of}: seconds ~ {of}^{exponent:.2f}\n\n"
-    return title + table([of, "s", "peak GB (Python, JVM and workers)", "peak GB of the driver's Python"], lines)
+    return title + table([of, "s", "peak GB (Python, JVM and workers)"], lines)
 
 
-def _most(one: Measurement, key: str) -> str:
-    return f"{max(run[key] for run in one['runs']) / 1e9:.2f}"
+def _peak(one: Measurement) -> str:
+    return f"{max(run['peak_bytes'] for run in one['runs']) / 1e9:.2f}"
 
 
 def _scoring(one: Measurement) -> str:
