@@ -25,6 +25,7 @@ from strata.features.inputs import (
     key_column,
     key_list,
     quoted,
+    unpacked,
     window_start,
 )
 
@@ -92,7 +93,7 @@ def point_in_time_join(
     held = {f"held{n}": F.max(f"state{n}").over(until_now) for n in range(len(states))}
     looked_up = stacked.withColumns(held).where(F.col(_SPINE).isNotNull())
     return looked_up.select(
-        *(F.col(_SPINE).getField(name).alias(name) for name in spine.columns),
+        *unpacked(spine),
         *(
             column
             for number, (name, state) in enumerate(states.items())

@@ -116,6 +116,20 @@ def key_column(frame: DataFrame, key: str) -> Column:
     return quoted(key).cast("bigint") if whole else quoted(key)
 
 
+def packed(spine: DataFrame, keys: Sequence[str], at: str) -> DataFrame:
+    """The spine as key0…, ``at`` as a timestamp, and ``spine``, each row whole, so that no name can clash."""
+    return spine.select(
+        *(key_column(spine, key).alias(f"key{i}") for i, key in enumerate(keys)),
+        instant(at).alias("at"),
+        F.struct(*(quoted(name).alias(name) for name in spine.columns)).alias("spine"),
+    )
+
+
+def unpacked(spine: DataFrame) -> list[Column]:
+    """The columns of ``spine`` out of a column of that name, in their order."""
+    return [F.col("spine").getField(name).alias(name) for name in spine.columns]
+
+
 def orderable(kind: DataType) -> bool:
     """Whether values of this type can be compared: everything but maps and intervals of months and days."""
     if isinstance(kind, ArrayType):

@@ -30,7 +30,9 @@ from strata.features.inputs import (
     key_column,
     key_list,
     orderable,
+    packed,
     quoted,
+    unpacked,
     window_start,
 )
 from strata.features.windows_arrow import serves, stacked_windows
@@ -303,15 +305,10 @@ def _in_time(width: int, known_ts: str | None, ids: list[str]) -> Column:
 def _onto_spine(
     spine: DataFrame, answers: DataFrame, keys: list[str], at: str, measures: Sequence[Measure]
 ) -> DataFrame:
-    left = spine.select(
-        *(key_column(spine, key).alias(f"key{i}") for i, key in enumerate(keys)),
-        instant(at).alias("at"),
-        F.struct(*(quoted(name).alias(name) for name in spine.columns)).alias("spine"),
-    )
     names = [*(f"key{i}" for i in range(len(keys))), "at"]
-    joined = left.join(answers.withColumn("met", F.lit(True)), on=names, how="left")
+    joined = packed(spine, keys, at).join(answers.withColumn("met", F.lit(True)), on=names, how="left")
     return joined.select(
-        *(F.col("spine").getField(name).alias(name) for name in spine.columns),
+        *unpacked(spine),
         *(_answer(measure, number) for number, measure in enumerate(measures)),
     )
 

@@ -26,11 +26,10 @@ from pyspark.sql.types import (
 )
 
 from strata.features.aggregates import Measure, Measured, answer_of
-from strata.features.inputs import all_present, instant, key_column, quoted, window_start
-from strata.features.stretches import NEVER, Column, Facts, Integers, Points, line_of, parts_of
+from strata.features.inputs import all_present, packed, unpacked, window_start
+from strata.features.stretches import MERGES, NEVER, Column, Facts, Integers, Points, line_of, parts_of
 
 Batches = Iterator[pa.RecordBatch]
-SERVED = frozenset({"sum", "count", "mean", "max", "min", "last", "bits"})
 KEYS = (IntegralType, StringType, DateType, TimestampType, BooleanType)
 CARRIED = (NumericType, StringType, BooleanType, DateType, TimestampType, TimestampNTZType, BinaryType)
 # A block is so many rows, or one key that has more.
@@ -40,7 +39,7 @@ BLOCK_ROWS = 500_000
 def serves(spine: DataFrame, keys: Sequence[str], columns: Iterable[Measured]) -> bool:
     """Whether ``stacked_windows`` can answer: whole numbers, the simple aggregates, plain keys and spine columns."""
     return (
-        all(column.scale is not None and column.aggs <= SERVED for column in columns)
+        all(column.scale is not None and MERGES.keys() >= set(column.parts) for column in columns)
         and all(isinstance(spine.schema[key].dataType, KEYS) for key in keys)
         and all(isinstance(kind.dataType, CARRIED) for kind in spine.schema)
     )
@@ -73,7 +72,7 @@ def stacked_windows(
     met = stacked.repartition("part").sortWithinPartitions("part")
     parts = met.mapInArrow(_by_block(given), _schema(spine, given))
     answers = (answer_of(measure, columns[measure.column], is_day).alias(measure.name) for measure in measures)
-    return parts.select(*(F.col("spine").getField(name).alias(name) for name in spine.columns), *answers)
+    return parts.select(*unpacked(spine), *answers)
 
 
 @dataclass(frozen=True)
@@ -92,12 +91,7 @@ def _column(column: Measured, name: str, measures: Sequence[Measure]) -> Column:
 
 def _points(spine: DataFrame, keys: Sequence[str], at: str, lengths: Sequence[int], is_day: bool) -> DataFrame:
     """Every row of the spine; one without a key or time meets nothing, so it may go anywhere."""
-    names = [f"key{i}" for i in range(len(keys))]
-    rows = spine.select(
-        *(key_column(spine, key).alias(name) for key, name in zip(keys, names)),
-        instant(at).alias("at"),
-        F.struct(*(quoted(name).alias(name) for name in spine.columns)).alias("spine"),
-    )
+    names, rows = [f"key{i}" for i in range(len(keys))], packed(spine, keys, at)
     asks = all_present([F.col(name) for name in [*names, "at"]])
     starts = F.array(*(F.unix_micros(window_start(F.col("at"), days, is_day)) for days in lengths))
     return rows.withColumns(
@@ -149,7 +143,7 @@ def answered(block: pa.Table, given: Given) -> pa.Table:
     is_point = block.column("spine").is_valid().to_numpy(zero_copy_only=False)
     points = block.filter(pa.array(is_point))
     asked = _points_of(points, keys[is_point], given.lengths)
-    facts = _facts(block.filter(pa.array(~is_point)), keys[~is_point])
+    facts = _facts(block.filter(pa.array(~is_point)), keys[~is_point], given.columns)
     return pa.table({"spine": points["spine"], "at": points["at"], **parts_of(given.columns, facts, asked)})
 
 
@@ -172,9 +166,7 @@ def _codes(columns: Sequence[pa.ChunkedArray]) -> Integers:
 
 
 def _code(column: pa.ChunkedArray) -> Integers:
-    encoded = column.combine_chunks().dictionary_encode()
-    encoded = encoded.combine_chunks() if isinstance(encoded, pa.ChunkedArray) else encoded
-    return encoded.indices.fill_null(0).to_numpy().astype(np.int64)
+    return column.combine_chunks().dictionary_encode().indices.fill_null(0).to_numpy().astype(np.int64)
 
 
 def _micros(table: pa.Table, name: str, missing: int) -> Integers:
@@ -182,14 +174,13 @@ def _micros(table: pa.Table, name: str, missing: int) -> Integers:
     return numbers
 
 
-def _facts(table: pa.Table, key: Integers) -> Facts:
+def _facts(table: pa.Table, key: Integers, columns: Sequence[Column]) -> Facts:
     names = table.column_names
     values = {}
-    for name in names:
-        if name[0] == "v" and name[1:].isdigit():
-            column = table.column(name)
-            there = column.is_valid().to_numpy(zero_copy_only=False) if column.null_count else None
-            values[name] = (column.fill_null(0).to_numpy(), there)
+    for name in (column.value for column in columns):
+        value = table.column(name)
+        there = value.is_valid().to_numpy(zero_copy_only=False) if value.null_count else None
+        values[name] = (value.fill_null(0).to_numpy(), there)
     facts = Facts(
         key,
         _micros(table, "event_ts", 0),
