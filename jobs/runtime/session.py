@@ -12,15 +12,22 @@ from pyspark.sql import SparkSession
 
 from strata.jobs.runtime.install import jar_paths, java_home
 
-DELTA: Mapping[str, str] = {
+# What every session needs, one of spark-submit's too: jobs/examples/spark.properties says the same.
+SQL: Mapping[str, str] = {
     "spark.sql.extensions": "io.delta.sql.DeltaSparkSessionExtension",
     "spark.sql.catalog.spark_catalog": "org.apache.spark.sql.delta.catalog.DeltaCatalog",
-    "spark.databricks.delta.snapshotPartitions": "2",
     "spark.databricks.delta.schema.autoMerge.enabled": "false",
     "spark.sql.ansi.enabled": "false",
     "spark.sql.legacy.timeParserPolicy": "CORRECTED",
     "spark.sql.adaptive.enabled": "true",
+    "spark.sql.execution.arrow.pyspark.enabled": "true",
+    # Stages of one shape share a compiled class, whatever their number: parts of a wide table, days of a loop.
+    "spark.sql.codegen.useIdInClassName": "false",
+    # Rows are put together from the batches of all columns: those of a wide table stay in the core's cache.
+    "spark.sql.parquet.columnarReaderBatchSize": "1024",
 }
+# A log of Delta's with some hundred files is no work for fifty tasks.
+SMALL_TABLES: Mapping[str, str] = {"spark.databricks.delta.snapshotPartitions": "2"}
 # Spark makes one method of a wide select, and without this the JVM never compiles what has over 8,000 bytes.
 WIDE = "-XX:-DontCompileHugeMethods"
 # Small jobs compile more code than they run: room for it, and no collector threads beside two busy cores.
@@ -52,7 +59,7 @@ def local_session(
         os.environ["JAVA_HOME"] = home
     builder = SparkSession.builder.appName("strata").master(master or f"local[{cores or '*'}]")
     settings = {
-        **DELTA,
+        **SQL,
         "spark.jars": ",".join(str(jar) for jar in jar_paths()),
         "spark.driver.memory": memory,
         "spark.driver.extraJavaOptions": f"-Dlog4j2.configurationFile={LOG_SETTINGS} {JVM}",
@@ -61,9 +68,9 @@ def local_session(
         "spark.driver.host": "127.0.0.1",
         "spark.sql.session.timeZone": timezone,
         "spark.sql.shuffle.partitions": str(shuffle_partitions),
+        **SMALL_TABLES,
         "spark.sql.warehouse.dir": tempfile.gettempdir() + "/strata-warehouse",
         "spark.sql.catalogImplementation": "in-memory",
-        "spark.sql.execution.arrow.pyspark.enabled": "true",
         "spark.ui.enabled": "false",
         "spark.ui.showConsoleProgress": "false",
         # Without the page nobody reads what is kept for it: plans of a thousand queries, as texts.

@@ -23,10 +23,21 @@ resident (a watcher looks five times a second): then its seconds are a lower bou
 too. "from few features" is measured reading plus binning of {{few}} features in proportion: an extrapolation, not a
 measurement.
 """
+SCORING = """
+## Bulk scoring
+
+From Parquet to Spark's noop sink with every column of the input, in one warm session: each once to warm up, then the
+median of three. All but reading give score, probability and grade.
+"""
 
 
 def speed_table(
-    binned: dict[int, Binned], few: Binned, growth: dict[int, Measurement], scoring: Measurement, rows: int, times: int
+    binned: dict[int, Binned],
+    few: Binned,
+    growth: dict[int, Measurement],
+    scoring: list[Measurement],
+    rows: int,
+    times: int,
 ) -> str:
     """A section a number of features, then growth and scoring."""
     parts = [PREFACE.format(runs=runs(times), few=next((one["features"] for one in few.values()), 0))]
@@ -34,7 +45,7 @@ def speed_table(
         lines = [_binner(name, one, measured, few.get(name), features) for name, one in measured.items()]
         parts += [f"\n## {rows:,} rows × {features} features\n\n", table(TITLES, lines), _information(measured)]
     parts += [_growth("rows", growth), _growth("features", {f: measured[OURS] for f, measured in binned.items()})]
-    return "".join([*parts, _scoring(scoring)])
+    return "".join([*parts, SCORING, *map(_scoring, scoring)])
 
 
 def _binner(name: str, one: Measurement, measured: Binned, few: Measurement | None, features: int) -> list[str]:
@@ -85,19 +96,23 @@ def _growth(of: str, measured: dict[int, Measurement]) -> str:
         return ""
     seconds = [one["seconds"] for one in measured.values()]
     exponent = np.polyfit(np.log([*measured]), np.log(seconds), 1)[0]
-    lines = [[f"{size:,}", f"{one['seconds']:.1f}", _peak(one)] for size, one in measured.items()]
+    lines = [
+        [f"{size:,}", f"{one['seconds']:.1f}", _peak(one), _peak(one, "python_peak_bytes")]
+        for size, one in measured.items()
+    ]
     title = f"\n## Strata's growth with {of}: seconds ~ {of}^{exponent:.2f}\n\n"
-    return title + table([of, "s", "peak GB (Python, JVM and workers)"], lines)
+    return title + table([of, "s", "peak GB of all its processes", "of the driver's Python"], lines)
 
 
-def _peak(one: Measurement) -> str:
-    return f"{max(run['peak_bytes'] for run in one['runs']) / 1e9:.2f}"
+def _peak(one: Measurement, key: str = "peak_bytes") -> str:
+    return f"{max(run[key] for run in one['runs']) / 1e9:.2f}"
 
 
 def _scoring(one: Measurement) -> str:
     if one["status"] != "done":
-        return f"\n## Bulk scoring\n\n{one['status']}: {one['error']}\n"
+        return f"\n{one['rows']:,} rows: {one['status']} at {one['wall_seconds']:.0f} s.\n"
     ways = {
+        "reading alone": "read",
         "Scorecard.score, four reasons": "score",
         "to_sql, four reasons": "sql",
         "Scorecard.score, no reasons": "bare",
@@ -109,6 +124,5 @@ def _scoring(one: Measurement) -> str:
         lines.append(
             [name, f"{seconds:.2f}", f"{one['rows'] / seconds:,.0f}", f"{one['pyfunc_seconds'] / seconds:.1f}"]
         )
-    title = f"\n## Bulk scoring: {one['rows']:,} rows by a card of {one['features']} features, to Spark's noop sink\n\n"
-    note = "\nEach once to warm up, then measured. All give score, probability and grade.\n"
-    return title + table(["way", "s", "rows a second", "× pyfunc's speed"], lines) + note
+    title = f"\n{one['rows']:,} rows by a card of {one['features']} features:\n\n"
+    return title + table(["way", "s", "rows a second", "× pyfunc's speed"], lines)

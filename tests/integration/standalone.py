@@ -14,9 +14,10 @@ from pathlib import Path
 import pyspark
 
 from strata.jobs.runtime.install import jar_paths, java_home
-from strata.jobs.runtime.session import DELTA
+from strata.jobs.runtime.session import SMALL_TABLES
 
 SPARK_HOME = Path(pyspark.__file__).parent
+PROPERTIES = Path(__file__).parents[2] / "jobs" / "examples" / "spark.properties"
 LOCAL = "127.0.0.1"
 
 
@@ -52,11 +53,12 @@ def standalone_cluster(folder: Path, *, workers: int = 2, memory: str = "2g") ->
 
 def submit(master: str, script: Path, *arguments: str, py_files: Path, log: Path, shuffles: int = 4) -> int:
     """``spark-submit`` as a platform team would call it; returns the exit code, output in ``log``."""
-    conf = {**DELTA, "spark.ui.enabled": "false", "spark.sql.shuffle.partitions": str(shuffles)}
+    conf = {**SMALL_TABLES, "spark.ui.enabled": "false", "spark.sql.shuffle.partitions": str(shuffles)}
     settings = [part for key, value in conf.items() for part in ("--conf", f"{key}={value}")]
     command = [
         str(SPARK_HOME / "bin" / "spark-submit"),
         *("--master", master, "--driver-memory", "3g", "--executor-memory", "1500m"),
+        *("--properties-file", str(PROPERTIES)),
         *("--conf", f"spark.driver.host={LOCAL}", "--conf", f"spark.driver.bindAddress={LOCAL}"),
         *("--jars", ",".join(map(str, jar_paths())), "--py-files", str(py_files)),
         *settings,

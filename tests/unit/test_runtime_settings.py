@@ -3,14 +3,19 @@
 from __future__ import annotations
 
 import zipfile
+from pathlib import Path
 
 import pytest
+import yaml
 
 from strata.conf.contracts import Layer, Personal
 from strata.conf.settings import SettingsError, load_settings
 from strata.jobs.cli import main
 from strata.jobs.runtime.catalog import TABLES, contract_of
 from strata.jobs.runtime.install import SetupError, extract_classes
+from strata.jobs.runtime.session import SQL, WIDE
+
+EXAMPLES = Path(__file__).parents[2] / "jobs" / "examples"
 
 
 def test_layers_of_settings(tmp_path):
@@ -77,3 +82,11 @@ def test_altered_graph_classes_are_refused(tmp_path):
     with pytest.raises(SetupError, match="SHA-256 differs"):
         extract_classes(source, target)
     assert not target.exists() and list(tmp_path.glob("*.part")) == []
+
+
+def test_sessions_of_spark_submit_are_like_our_own():
+    needed = {**SQL, "spark.driver.extraJavaOptions": WIDE, "spark.executor.extraJavaOptions": WIDE}
+    lines = (EXAMPLES / "spark.properties").read_text().splitlines()
+    assert dict(line.split(maxsplit=1) for line in lines if not line.startswith("#")) == needed
+    application = yaml.safe_load((EXAMPLES / "kubernetes.yml").read_text())
+    assert application["spec"]["template"]["sparkConf"] == needed
