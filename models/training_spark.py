@@ -34,8 +34,8 @@ from strata.models.counts import (
     number_bins,
 )
 
-# The rows that candidate edges come from: the first ones in pieces, or a random sample that the driver can hold.
-PIECE, FIRST_PIECES = 1_000, 10
+# The rows that candidate edges come from: the first ones, or a random sample that the driver can hold.
+PIECE, FIRST_ROWS = 1_000, 10_000
 SAMPLE_ROWS, SAMPLE_CELLS, SAMPLE_SEED = 100_000, 10_000_000, 20_240_101
 # A candidate bin that holds so much more of all rows than of the first ones is too coarse to choose bins from.
 UNLIKE_TIMES, UNLIKE_SHARE = 1.25, 0.01
@@ -99,9 +99,7 @@ class SparkTraining:
     def _first(self) -> dict[int, Floats]:
         """Values of each number in the first rows; the others are not even decoded."""
         numbers = [i for i, kind in enumerate(self.source.kinds) if kind == "number"]
-        # One task that stops, not one for each partition.
-        pieces = _packed(self.rows.coalesce(1), numbers).take(FIRST_PIECES) if numbers else []
-        return _unpacked_columns(pieces, numbers)
+        return _unpacked_columns(first_rows(self.rows, numbers).collect() if numbers else [], numbers)
 
     def _sample(self, numbers: Sequence[int]) -> dict[int, Floats]:
         """Values of each of ``numbers`` in a random sample."""
@@ -208,6 +206,15 @@ def _only(cells: Cells | None) -> Floats:
 
 def _sample_rows(numbers: Sequence[int]) -> int:
     return min(SAMPLE_ROWS, SAMPLE_CELLS // max(len(numbers), 1))
+
+
+def first_rows(rows: DataFrame, numbers: Sequence[int]) -> DataFrame:
+    """Pieces of the first rows, by one task that stops, not one for each partition.
+
+    It stops before Python, never behind it: when a task ends while rows are still read for Python, Spark frees the
+    columns that its reader writes to, and the JVM dies (a path that SPARK-33277 left open).
+    """
+    return _packed(rows.coalesce(1).limit(FIRST_ROWS), numbers)
 
 
 def _packed(rows: DataFrame, numbers: Sequence[int]) -> DataFrame:

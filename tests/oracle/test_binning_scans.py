@@ -10,7 +10,7 @@ from pyspark.sql import functions as F
 from strata.models import counting_spark, training, training_spark
 from strata.models.binning import BinningRules, bin_rows
 from strata.models.binning_rows import source
-from strata.models.training_spark import SparkTraining, is_unlike
+from strata.models.training_spark import SparkTraining, first_rows, is_unlike
 
 NAMES = ["real", "coin", "few", "many", "empty"]
 
@@ -66,6 +66,18 @@ def test_counts_are_those_of_pandas(table, monkeypatch, given, width):
     real, _, few, many, empty = (part.bins for part in counted)
     assert len(real.edges) > 100 and few.groups == (("a",), ("c",), ("d",), ("e",)) and empty.edges == ()
     assert many.groups == (("common",), ()) and many.rest == 1
+
+
+def test_the_look_at_the_first_rows_ends_before_python(table, monkeypatch):
+    """A limit behind Python ends the task while its reader runs, which killed the JVM on plain doubles."""
+    monkeypatch.setattr(training_spark, "FIRST_ROWS", 1_500)
+    first = first_rows(table.selectExpr("real AS f0", "coin AS f1"), [0, 1])
+    plan = first._jdf.queryExecution().executedPlan().toString()
+    assert "GlobalLimit 1500" in plan.split("MapInArrow")[1] and "Limit" not in plan.split("MapInArrow")[0]
+    pieces = [np.frombuffer(row.matrix).reshape(2, -1) for row in first.collect()]
+    assert [piece.shape[1] for piece in pieces] == [1_000, 500]
+    reals = np.concatenate(pieces, axis=1)[0]
+    assert set(reals[~np.isnan(reals)]) <= set(table.toPandas()["real"].dropna())
 
 
 def test_edited_bins_are_counted_as_they_are(table, monkeypatch):
