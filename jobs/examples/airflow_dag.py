@@ -16,7 +16,7 @@ with DAG("strata_nightly", start_date=datetime(2026, 1, 1), schedule="0 2 * * *"
             py_files="/opt/strata/strata-0.1.0-py3-none-any.whl",
             jars="/opt/strata/jars/graphframes.jar",
             packages="io.delta:delta-spark_2.12:3.3.2",
-            properties_file="/opt/strata/jobs/examples/spark.properties",
+            properties_file="/opt/strata/conf/spark.properties",
             application_args=["--env", "prod", "--as-of", "{{ data_interval_end | ds }}"],
         )
         if previous:

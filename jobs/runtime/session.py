@@ -12,29 +12,20 @@ from pyspark.sql import SparkSession
 
 from strata.jobs.runtime.install import jar_paths, java_home
 
-# What every session needs, one of spark-submit's too: jobs/examples/spark.properties says the same.
-SQL: Mapping[str, str] = {
-    "spark.sql.extensions": "io.delta.sql.DeltaSparkSessionExtension",
-    "spark.sql.catalog.spark_catalog": "org.apache.spark.sql.delta.catalog.DeltaCatalog",
-    "spark.databricks.delta.schema.autoMerge.enabled": "false",
-    "spark.sql.ansi.enabled": "false",
-    "spark.sql.legacy.timeParserPolicy": "CORRECTED",
-    "spark.sql.adaptive.enabled": "true",
-    "spark.sql.execution.arrow.pyspark.enabled": "true",
-    # Stages of one shape share a compiled class, whatever their number: parts of a wide table, days of a loop.
-    "spark.sql.codegen.useIdInClassName": "false",
-    # Rows are put together from the batches of all columns: those of a wide table stay in the core's cache.
-    "spark.sql.parquet.columnarReaderBatchSize": "1024",
-}
 # A log of Delta's with some hundred files is no work for fifty tasks.
 SMALL_TABLES: Mapping[str, str] = {"spark.databricks.delta.snapshotPartitions": "2"}
-# Spark makes one method of a wide select, and without this the JVM never compiles what has over 8,000 bytes.
-WIDE = "-XX:-DontCompileHugeMethods"
+DRIVER_JVM = "spark.driver.extraJavaOptions"
 # Small jobs compile more code than they run: room for it, and no collector threads beside two busy cores.
-JVM = f"-XX:+UseParallelGC -XX:ReservedCodeCacheSize=512m {WIDE}"
+JVM = "-XX:+UseParallelGC -XX:ReservedCodeCacheSize=512m"
 # Only what needs a person: without this file Spark talks at every start.
 LOG_SETTINGS = files("strata.conf").joinpath("log4j2.properties")
 DEFAULT_TIMEZONE = "Asia/Shanghai"
+
+
+def engine_settings() -> dict[str, str]:
+    """What every session needs, one that spark-submit makes too: ``conf/spark.properties``, where the reasons stand."""
+    lines = files("strata.conf").joinpath("spark.properties").read_text().splitlines()
+    return dict(line.split(maxsplit=1) for line in lines if not line.startswith("#"))
 
 
 def local_session(
@@ -58,12 +49,12 @@ def local_session(
     if home := java_home():
         os.environ["JAVA_HOME"] = home
     builder = SparkSession.builder.appName("strata").master(master or f"local[{cores or '*'}]")
+    engine = engine_settings()
     settings = {
-        **SQL,
+        **engine,
         "spark.jars": ",".join(str(jar) for jar in jar_paths()),
         "spark.driver.memory": memory,
-        "spark.driver.extraJavaOptions": f"-Dlog4j2.configurationFile={LOG_SETTINGS} {JVM}",
-        "spark.executor.extraJavaOptions": WIDE,
+        DRIVER_JVM: f"-Dlog4j2.configurationFile={LOG_SETTINGS} {JVM} {engine[DRIVER_JVM]}",
         "spark.driver.bindAddress": "127.0.0.1",
         "spark.driver.host": "127.0.0.1",
         "spark.sql.session.timeZone": timezone,

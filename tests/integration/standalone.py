@@ -17,7 +17,7 @@ from strata.jobs.runtime.install import jar_paths, java_home
 from strata.jobs.runtime.session import SMALL_TABLES
 
 SPARK_HOME = Path(pyspark.__file__).parent
-PROPERTIES = Path(__file__).parents[2] / "jobs" / "examples" / "spark.properties"
+PROPERTIES = Path(__file__).parents[2] / "conf" / "spark.properties"
 LOCAL = "127.0.0.1"
 
 

@@ -13,9 +13,9 @@ from strata.conf.settings import SettingsError, load_settings
 from strata.jobs.cli import main
 from strata.jobs.runtime.catalog import TABLES, contract_of
 from strata.jobs.runtime.install import SetupError, extract_classes
-from strata.jobs.runtime.session import SQL, WIDE
+from strata.jobs.runtime.session import engine_settings
 
-EXAMPLES = Path(__file__).parents[2] / "jobs" / "examples"
+ROOT = Path(__file__).parents[2]
 
 
 def test_layers_of_settings(tmp_path):
@@ -85,8 +85,8 @@ def test_altered_graph_classes_are_refused(tmp_path):
 
 
 def test_sessions_of_spark_submit_are_like_our_own():
-    needed = {**SQL, "spark.driver.extraJavaOptions": WIDE, "spark.executor.extraJavaOptions": WIDE}
-    lines = (EXAMPLES / "spark.properties").read_text().splitlines()
+    needed = engine_settings()
+    lines = (ROOT / "conf" / "spark.properties").read_text().splitlines()
     assert dict(line.split(maxsplit=1) for line in lines if not line.startswith("#")) == needed
-    application = yaml.safe_load((EXAMPLES / "kubernetes.yml").read_text())
+    application = yaml.safe_load((ROOT / "jobs" / "examples" / "kubernetes.yml").read_text())
     assert application["spec"]["template"]["sparkConf"] == needed
