@@ -47,7 +47,7 @@ def run(sizes: Sizes = FULL) -> None:
                 sizes, WINDOWS, replace(bank, hot_events=True, hot_spine=True)
             ),
         },
-        meet=measured(sizes, MEET, bank),
+        meet={entry.task: measured(sizes, entry, bank) for entry in MEET},
         published_bank=Bank(sizes.published),
         published=_published(sizes),
     )

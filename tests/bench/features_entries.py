@@ -59,5 +59,5 @@ ENTRIES = (
     Entry("feast", "states", known=False, way="dask"),
 )
 WINDOWS, STATES = Entry(OURS, "windows", known=True), Entry(OURS, "states", known=True)
-# No answer: what bringing the events to the spine costs by itself.
-MEET = Entry(OURS, "windows", known=True, way="meet")
+# No answer: what bringing the events, or the states, to the spine costs by itself.
+MEET = tuple(Entry(OURS, task, known=True, way="meet") for task in ("windows", "states"))

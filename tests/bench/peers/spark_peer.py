@@ -1,6 +1,7 @@
 """Plain Spark: rangeBetween windows; one as-of join at a time, by row_number or by union and last(ignoreNulls).
 
-The session has the settings of Strata's own: two cores, 6 GiB, adaptive plans, the parallel collector.
+The session has the settings of Strata's own: two cores, 6 GiB, adaptive plans, the parallel collector, long methods
+compiled, small batches of the reader, classes shared by stages of one shape.
 """
 
 from __future__ import annotations
@@ -18,7 +19,9 @@ from pyspark.sql import functions as F
 GIVEN = job()
 SETTINGS = {
     "spark.driver.memory": "6g",
-    "spark.driver.extraJavaOptions": "-XX:+UseParallelGC -XX:ReservedCodeCacheSize=512m",
+    "spark.driver.extraJavaOptions": "-XX:+UseParallelGC -XX:ReservedCodeCacheSize=512m -XX:-DontCompileHugeMethods",
+    "spark.sql.codegen.useIdInClassName": "false",
+    "spark.sql.parquet.columnarReaderBatchSize": "1024",
     "spark.driver.bindAddress": "127.0.0.1",
     "spark.driver.host": "127.0.0.1",
     "spark.sql.shuffle.partitions": "4",

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from functools import reduce
+
 from features_common import job, timed_twice
-from pyspark.sql import DataFrame, SparkSession
+from pyspark.sql import Column, DataFrame, SparkSession
 from pyspark.sql import functions as F
 
 from strata.features import point_in_time_join, windowed_aggregates
@@ -41,14 +43,17 @@ def states(spark: SparkSession) -> DataFrame:
 
 
 def meet(spark: SparkSession) -> DataFrame:
-    """No answer, only what each plan must do that brings events to the spine: one shuffle by key and a sort by time."""
-    events = read(spark, "events").select("customer_id", "amount", "known_ts", F.col("event_ts").alias("at"))
-    stacked = read(spark, "spine").unionByName(events, allowMissingColumns=True)
+    """No answer, only what each plan must do that brings facts to the spine: one shuffle by key and a sort by time."""
+    tables, moment = (["events"], "event_ts") if GIVEN["task"] == "windows" else (GIVEN["tables"], "valid_from")
+    spine = read(spark, "spine")
+    facts = reduce(DataFrame.unionByName, (read(spark, table).withColumnRenamed(moment, "at") for table in tables))
+    stacked = spine.unionByName(facts, allowMissingColumns=True)
     met = stacked.repartition("customer_id").sortWithinPartitions("customer_id", "at")
     # A place that only the sorted rows have, and every column: nothing can be left out before the shuffle.
     placed = met.withColumn("place", F.monotonically_increasing_id())
-    whole = "row IS NOT NULL OR (place < 0 AND (amount IS NULL OR known_ts IS NULL))"
-    return placed.where(whole).drop("amount", "known_ts", "place")
+    unused = [F.col(name).isNull() for name in facts.columns if name not in spine.columns]
+    whole = F.col("row").isNotNull() | ((F.col("place") < 0) & reduce(Column.__or__, unused))
+    return placed.where(whole).select(*spine.columns)
 
 
 def read(spark: SparkSession, table: str) -> DataFrame:
