@@ -5,8 +5,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Iterator, Mapping
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, replace
 from datetime import date
 from pathlib import Path
@@ -89,13 +89,19 @@ class Bank:
 
 
 @contextmanager
-def in_zone(spark: SparkSession, zone: str) -> Iterator[None]:
-    before = spark.conf.get(ZONE)
-    spark.conf.set(ZONE, zone)
+def having(spark: SparkSession, settings: Mapping[str, str]) -> Iterator[None]:
+    before = {name: spark.conf.get(name) for name in settings}
+    for name, value in settings.items():
+        spark.conf.set(name, value)
     try:
         yield
     finally:
-        spark.conf.set(ZONE, before)
+        for name, kept in before.items():
+            spark.conf.set(name, kept)
+
+
+def in_zone(spark: SparkSession, zone: str) -> AbstractContextManager[None]:
+    return having(spark, {ZONE: zone})
 
 
 def bank_at(spark: SparkSession, root: Path, key: Path) -> Bank:

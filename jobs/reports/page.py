@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from datetime import date, datetime
 from decimal import Decimal
 from importlib.resources import files
+from itertools import zip_longest
 from pathlib import Path
 
 from jinja2 import Environment, FunctionLoader, StrictUndefined
@@ -36,6 +37,11 @@ class Sheet:
     caption: str = ""
     # Long ones wait behind their caption until somebody opens them.
     folded: bool = False
+
+    def heads(self) -> Iterable[tuple[str, bool]]:
+        """Titles, and whether numbers stand below them."""
+        below = (next((value for value in column if value is not None), None) for column in zip(*self.rows))
+        return ((title, _is_number(value)) for title, value in zip_longest(self.titles, below))
 
     def cells(self) -> Iterable[list[tuple[str, bool]]]:
         """Rows of (text, is a number)."""

@@ -52,13 +52,14 @@ def _binner(name: str, one: Measurement, measured: Binned, few: Measurement | No
     last, ours = one["runs"][-1], measured[OURS].get("seconds")
     done = last["status"] == "done"
     seconds = one["seconds"] if done else last["wall_seconds"]
-    bound = "" if done else "≥ " if last["status"] == "timed out" else f"{last['status']} at "
+    # With more memory it might have been quick: no ratio follows from one that ran out of it.
+    bound = {"done": "", "timed out": "≥ "}.get(last["status"])
     return [
         name,
-        f"{bound}{seconds:.1f}",
+        f"{last['status']} at {seconds:.1f}" if bound is None else f"{bound}{seconds:.1f}",
         _median(one, "read_seconds"),
         _median(one, "session_seconds"),
-        f"{bound}{seconds / ours:.1f}" if ours else "",
+        "" if bound is None or not ours else f"{bound}{seconds / ours:.1f}",
         "" if done or few is None else _extrapolated(few, features),
         _peak(one),
         f"{sum(one['iv'].values()):.4f}" if done else "",

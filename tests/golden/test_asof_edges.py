@@ -8,14 +8,13 @@ import pytest
 from pyspark.sql import functions as F
 
 from strata.features import FeatureError, FeatureTypeError, point_in_time_join, unusable_rows
+from tests.conftest import in_zone
 
 
 @pytest.fixture
 def prague(spark):
-    before = spark.conf.get("spark.sql.session.timeZone")
-    spark.conf.set("spark.sql.session.timeZone", "Europe/Prague")
-    yield spark
-    spark.conf.set("spark.sql.session.timeZone", before)
+    with in_zone(spark, "Europe/Prague"):
+        yield spark
 
 
 def _limits(spark, rows, columns="id long, since date, until date, limit decimal(10,2)"):

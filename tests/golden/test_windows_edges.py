@@ -8,16 +8,15 @@ import pytest
 from pyspark.sql import functions as F
 
 from strata.features import FeatureError, FeatureTypeError, windowed_aggregates
+from tests.conftest import in_zone
 
 EVENTS = "id long, ts timestamp, known timestamp, event long, amount decimal(18,2)"
 
 
 @pytest.fixture
 def prague(spark):
-    before = spark.conf.get("spark.sql.session.timeZone")
-    spark.conf.set("spark.sql.session.timeZone", "Europe/Prague")
-    yield spark
-    spark.conf.set("spark.sql.session.timeZone", before)
+    with in_zone(spark, "Europe/Prague"):
+        yield spark
 
 
 def _at(spark, *moments, kind="timestamp"):

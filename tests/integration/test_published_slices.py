@@ -16,6 +16,8 @@ from strata.features import Entity, FeatureError, FeatureStore, FeatureView, Lin
 from strata.features.contracts import feature_table
 from strata.jobs.runtime.slices import FeatureTables
 from strata.jobs.runtime.tables import Lake
+from tests.conftest import in_zone
+from tests.plans import count, plan_of, static_plans
 
 FIRST = date(2024, 3, 20)
 DAYS = [FIRST + timedelta(days=n) for n in range(15)]
@@ -179,10 +181,8 @@ def _same(one, two, views=VIEWS):
 @pytest.fixture
 def zoned(spark):
     """In Prague the slices cross the beginning of daylight saving."""
-    before = spark.conf.get("spark.sql.session.timeZone")
-    spark.conf.set("spark.sql.session.timeZone", "Europe/Prague")
-    yield spark
-    spark.conf.set("spark.sql.session.timeZone", before)
+    with in_zone(spark, "Europe/Prague"):
+        yield spark
 
 
 def test_slices_kept_up_are_those_built_from_nothing(zoned, tmp_path):
@@ -272,6 +272,10 @@ def test_slices_serve_training_sets_and_say_what_is_not_there(spark, tmp_path):
     days = spark.createDataFrame(asked, "row long, person_id long, at date")
     spine = days.withColumn("at", F.col("at").cast("timestamp"))
     wanted = {"purpose": "credit_risk"}
+    with static_plans(spark):
+        plan = plan_of(store.training_set(spine, ["paying_*", "living_*"], published=True, **wanted))
+    # The spine, and the slices of each of the two views.
+    assert count(plan, "Exchange") == 3 and count(plan, "FileScan") == 2
     slices = store.training_set(spine, ["paying_*", "living_*"], published=True, **wanted).orderBy("row").collect()
     exact = store.training_set(spine, ["paying_*", "living_*"], **wanted).orderBy("row").collect()
     alive = {row.person_id: row for row in lake.read("person").collect()}

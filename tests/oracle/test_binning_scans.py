@@ -11,6 +11,7 @@ from strata.models import counting_spark, training, training_spark
 from strata.models.binning import BinningRules, bin_rows
 from strata.models.binning_rows import source
 from strata.models.training_spark import SparkTraining, first_rows, is_unlike
+from tests.plans import plan_of
 
 NAMES = ["real", "coin", "few", "many", "empty"]
 
@@ -72,7 +73,7 @@ def test_the_look_at_the_first_rows_ends_before_python(table, monkeypatch):
     """A limit behind Python ends the task while its reader runs, which killed the JVM on plain doubles."""
     monkeypatch.setattr(training_spark, "FIRST_ROWS", 1_500)
     first = first_rows(table.selectExpr("real AS f0", "coin AS f1"), [0, 1])
-    plan = first._jdf.queryExecution().executedPlan().toString()
+    plan = plan_of(first)
     assert "GlobalLimit 1500" in plan.split("MapInArrow")[1] and "Limit" not in plan.split("MapInArrow")[0]
     pieces = [np.frombuffer(row.matrix).reshape(2, -1) for row in first.collect()]
     assert [piece.shape[1] for piece in pieces] == [1_000, 500]

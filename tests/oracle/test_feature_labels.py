@@ -13,6 +13,8 @@ import pytest
 
 from strata.features import FeatureError, FeatureTypeError
 from strata.features.labels import STATES, LabelSpec, label, maturity
+from tests.conftest import in_zone
+from tests.plans import count, plan_of, static_plans
 
 ZONE = ZoneInfo("Europe/Prague")
 RECORDS = "case int, who string, as_of_date timestamp, days_past_due int, known_ts timestamp"
@@ -21,10 +23,8 @@ UNTIL = datetime(2022, 5, 31, 12, tzinfo=ZONE)
 
 @pytest.fixture(autouse=True)
 def prague(spark):
-    before = spark.conf.get("spark.sql.session.timeZone")
-    spark.conf.set("spark.sql.session.timeZone", str(ZONE))
-    yield
-    spark.conf.set("spark.sql.session.timeZone", before)
+    with in_zone(spark, str(ZONE)):
+        yield
 
 
 def _spec(**changes):
@@ -176,19 +176,13 @@ def test_labels_agree_with_brute_force(spark, random_cases, changes):
 
 
 def test_labels_shuffle_each_table_once(spark):
-    settings = {"spark.sql.adaptive.enabled": "false", "spark.sql.autoBroadcastJoinThreshold": "-1"}
-    before = {name: spark.conf.get(name) for name in settings}
-    for name, value in settings.items():
-        spark.conf.set(name, value)
     rows = spark.range(50).selectExpr(
         "id AS loan", "date'2023-01-31' AS as_of_date", "0 AS days_past_due", "timestamp_seconds(id) AS known_ts"
     )
     found = label(rows.select("loan", "as_of_date"), rows, _spec(), at="as_of_date", known_until=date(2024, 1, 1))
-    plan = found._jdf.queryExecution().executedPlan().toString()
-    for name, value in before.items():
-        spark.conf.set(name, value)
-    assert len(re.findall(r"\bExchange\b", plan)) == 2
-    assert len(re.findall(r"\bRange\b", plan)) == 2
+    with static_plans(spark):
+        plan = plan_of(found)
+    assert count(plan, "Exchange") == count(plan, "Range") == 2
 
 
 def test_labels_maturity_counts_by_month(spark):

@@ -13,6 +13,7 @@ import pytest
 from strata.features import FeatureTypeError
 from strata.features.aggregates import AGGREGATES, Measure
 from strata.features.windows import aggregate_windows
+from tests.conftest import in_zone
 
 # São Paulo's clocks went from midnight to one o'clock on 2017-10-15.
 ZONES = [("Europe/Prague", datetime(1994, 3, 20)), ("America/Sao_Paulo", datetime(2017, 10, 8))]
@@ -22,10 +23,8 @@ EVENTS = f"{CLOCKS}, amount decimal(12,2), weight double, tag string, month long
 
 @pytest.fixture(params=ZONES, ids=[name for name, _ in ZONES])
 def zoned(request, spark):
-    before = spark.conf.get("spark.sql.session.timeZone")
-    spark.conf.set("spark.sql.session.timeZone", request.param[0])
-    yield spark, ZoneInfo(request.param[0]), request.param[1]
-    spark.conf.set("spark.sql.session.timeZone", before)
+    with in_zone(spark, request.param[0]):
+        yield spark, ZoneInfo(request.param[0]), request.param[1]
 
 
 def _events(rng, zone, start):

@@ -10,6 +10,7 @@ import pytest
 
 from strata.features import FeatureError, FeatureTypeError
 from strata.features.consent import ConsentPolicy, PurposeRule, consented
+from tests.conftest import in_zone
 
 CONSENT = "who string, purpose string, granted boolean, valid_from timestamp, known_ts timestamp"
 NOW = datetime(2024, 6, 1, tzinfo=UTC)
@@ -18,10 +19,8 @@ GIVEN = [True, True, True, False, False, None]
 
 @pytest.fixture(autouse=True)
 def utc(spark):
-    before = spark.conf.get("spark.sql.session.timeZone")
-    spark.conf.set("spark.sql.session.timeZone", "UTC")
-    yield
-    spark.conf.set("spark.sql.session.timeZone", before)
+    with in_zone(spark, "UTC"):
+        yield
 
 
 def _day(month, day=1):

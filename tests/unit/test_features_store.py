@@ -28,6 +28,7 @@ from strata.features import (
 )
 from strata.features.compute import plan_passes
 from strata.features.views import ACCOUNT, berka_views, tenure
+from tests.conftest import in_zone
 
 PRAGUE = ZoneInfo("Europe/Prague")
 T = datetime(1994, 3, 31, tzinfo=PRAGUE)
@@ -63,10 +64,8 @@ def _posting(number, account, days_ago, amount, direction, balance, channel="tra
 
 @pytest.fixture(scope="module")
 def bank(spark):
-    before = spark.conf.get("spark.sql.session.timeZone")
-    spark.conf.set("spark.sql.session.timeZone", str(PRAGUE))
-    yield _tables(spark)
-    spark.conf.set("spark.sql.session.timeZone", before)
+    with in_zone(spark, str(PRAGUE)):
+        yield _tables(spark)
 
 
 def _tables(spark):

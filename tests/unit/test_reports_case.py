@@ -51,3 +51,10 @@ def test_too_many_points_are_left_out_by_their_ties_and_said():
     # The marked one and the device, which has most ties, stay.
     assert {"customer:1", "device:ab"} <= {node.key for node in case.drawn}
     assert "21 points with the fewest ties are not drawn" in case.html()
+
+
+def test_titles_stand_over_their_numbers():
+    sheet = Sheet(("customer", "owes", "left"), [("1", None, None), ("2", 5.0, None)], "Owed")
+    html = Case("t", "l", [], [], [], [sheet]).html()
+    assert '<th>customer</th><th class="n">owes</th><th>left</th>' in html and '<td class="n">5.000</td>' in html
+    assert list(Sheet(("empty",), []).heads()) == [("empty", False)]

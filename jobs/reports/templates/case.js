@@ -18,6 +18,8 @@
     node.dot = make("circle", { r: node.entity === "customer" ? 9 : 7, fill: node.colour, tabindex: 0, ...(node.marked ? { class: "marked" } : {}) });
     node.text = make("text", { "text-anchor": "middle" });
     node.text.textContent = node.label;
+    // Letters are larger on a phone: so far from the border that a label is whole.
+    node.half = Math.min(width / 2, Math.max(60, node.text.getComputedTextLength() / 2 + 4));
   });
   const place = () => {
     for (const { line, area, src, dst } of ties) for (const drawn of [line, area]) {
@@ -46,8 +48,8 @@
       for (const node of nodes) {
         if (node === held) continue;
         const size = Math.hypot(node.fx, node.fy) || 1, step = Math.min(size, heat) / size;
-        node.x = Math.min(width - 60, Math.max(60, node.x + node.fx * step));
-        node.y = Math.min(height - 14, Math.max(26, node.y + node.fy * step));
+        node.x = Math.min(width - node.half, Math.max(node.half, node.x + node.fx * step));
+        node.y = Math.min(height - 14, Math.max(34, node.y + node.fy * step));
       }
     }
     place();
