@@ -44,8 +44,12 @@ class Sheet:
         return ((title, _is_number(value)) for title, value in zip_longest(self.titles, below))
 
     def cells(self) -> Iterable[list[tuple[str, bool]]]:
-        """Rows of (text, is a number)."""
-        return ([(shown(value), _is_number(value)) for value in row] for row in self.rows)
+        """Rows of (text, is a number, or a gap between numbers)."""
+        numbers = [number for _, number in self.heads()]
+        return (
+            [(shown(value), _is_number(value) or (value is None and number)) for value, number in zip(row, numbers)]
+            for row in self.rows
+        )
 
 
 @dataclass(frozen=True)

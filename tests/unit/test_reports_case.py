@@ -56,5 +56,7 @@ def test_too_many_points_are_left_out_by_their_ties_and_said():
 def test_titles_stand_over_their_numbers():
     sheet = Sheet(("customer", "owes", "left"), [("1", None, None), ("2", 5.0, None)], "Owed")
     html = Case("t", "l", [], [], [], [sheet]).html()
-    assert '<th>customer</th><th class="n">owes</th><th>left</th>' in html and '<td class="n">5.000</td>' in html
+    assert '<th>customer</th><th class="n">owes</th><th>left</th>' in html
+    assert '<td>2</td><td class="n">5.000</td><td>–</td>' in html
+    assert '<td>1</td><td class="n">–</td><td>–</td>' in html
     assert list(Sheet(("empty",), []).heads()) == [("empty", False)]
