@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager
 
 from pyspark.sql import DataFrame, SparkSession
 
@@ -13,10 +12,8 @@ from tests.conftest import having
 STATIC = {"spark.sql.adaptive.enabled": "false", "spark.sql.autoBroadcastJoinThreshold": "-1"}
 
 
-@contextmanager
-def static_plans(spark: SparkSession) -> Iterator[None]:
-    with having(spark, STATIC):
-        yield
+def static_plans(spark: SparkSession) -> AbstractContextManager[None]:
+    return having(spark, STATIC)
 
 
 def plan_of(frame: DataFrame) -> str:
