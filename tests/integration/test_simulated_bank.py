@@ -22,7 +22,7 @@ from strata.jobs.runtime.tables import Lake
 from strata.jobs.simulate.bank import Bank as Simulated
 from strata.jobs.simulate.delivery import DROP, delivered
 from strata.jobs.simulate.world import World
-from tests.conftest import Bank, bank_at
+from tests.conftest import Bank, bank_at, having
 
 SENT = {"own", "late", "wrong", "right"}
 
@@ -165,14 +165,10 @@ def of_a_day(tiny: Simulated) -> dict[str, tuple[int, int]]:
 
 
 def test_partitions_change_nothing(spark: SparkSession, tiny: Simulated, of_a_day: dict[str, tuple[int, int]]):
-    before = spark.conf.get("spark.sql.shuffle.partitions")
-    spark.conf.set("spark.sql.shuffle.partitions", "5")
-    try:
+    with having(spark, {"spark.sql.shuffle.partitions": "5"}):
         other = Simulated(tiny.world)
         other.__dict__["people"] = tiny.people.repartition(7)
         assert fingerprints(other, [date(2025, 1, 10)]) == of_a_day
-    finally:
-        spark.conf.set("spark.sql.shuffle.partitions", before)
 
 
 def test_a_day_alone_is_the_day_of_the_whole(tiny: Simulated, of_a_day: dict[str, tuple[int, int]]):

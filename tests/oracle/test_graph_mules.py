@@ -11,6 +11,7 @@ from pyspark.sql import functions as F
 
 from strata import graph
 from strata.graph import mules, transfers
+from tests.conftest import having
 
 HOUR, DAY = 3600, 86_400
 T = int(datetime(1997, 7, 1, tzinfo=UTC).timestamp())
@@ -89,14 +90,9 @@ def seconds_of(flows):
 
 
 def test_flows_take_the_newest_first(spark, rows, frame):
-    size = "spark.sql.execution.arrow.maxRecordsPerBatch"
-    before = spark.conf.get(size)
-    try:
-        # An account's rows go over many batches.
-        spark.conf.set(size, "5")
+    # An account's rows go over many batches.
+    with having(spark, {"spark.sql.execution.arrow.maxRecordsPerBatch": "5"}):
         found, number = seconds_of(transfers.money_flows(frame))
-    finally:
-        spark.conf.set(size, before)
     moved = tuple(r for r in rows if r.src != r.dst)
     assert found == flows_of(moved) and number == len(found) > 150
     assert any(r.at == s.at and r.dst == s.src for r in moved for s in moved)

@@ -84,8 +84,11 @@ def test_altered_graph_classes_are_refused(tmp_path):
     assert not target.exists() and list(tmp_path.glob("*.part")) == []
 
 
-def test_sessions_of_spark_submit_are_like_our_own():
+def test_sessions_of_spark_submit_are_like_our_own(spark):
     needed = engine_settings()
+    ours = spark.sparkContext.getConf()
+    # The JVM gets options of our own besides.
+    assert all(value in ours.get(name).split() for name, value in needed.items())
     lines = (ROOT / "conf" / "spark.properties").read_text().splitlines()
     assert dict(line.split(maxsplit=1) for line in lines if not line.startswith("#")) == needed
     application = yaml.safe_load((ROOT / "jobs" / "examples" / "kubernetes.yml").read_text())

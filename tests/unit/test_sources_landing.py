@@ -12,6 +12,7 @@ from strata.jobs.sources.berka import SOURCE
 from strata.jobs.sources.deliveries import content_hash, deliveries
 from strata.jobs.sources.flow import found
 from strata.jobs.sources.formats import check_header, fields, header, lines
+from tests.conftest import having
 
 DISP = '"disp_id";"client_id";"account_id";"type"'
 
@@ -86,14 +87,11 @@ def test_line_numbers_hold_when_a_file_is_split(spark, tmp_path):
         folder.mkdir()
         body = end.join(f"{number};{'x' * (number % 90)}" for number in range(1, count + 1))
         (folder / "trans.asc").write_bytes(body.encode() + end.encode())
-    spark.conf.set("spark.sql.files.maxPartitionBytes", "32768")
-    try:
+    with having(spark, {"spark.sql.files.maxPartitionBytes": "32768"}):
         rows = lines(spark, [str(folder / "trans.asc") for folder in folders])
         assert rows.rdd.getNumPartitions() > 3
         wrong = rows.where("CAST(split(_value, ';')[0] AS BIGINT) <> _row").count()
         counts = {row._place[0]: row["count"] for row in rows.groupBy("_place").count().collect()}
-    finally:
-        spark.conf.unset("spark.sql.files.maxPartitionBytes")
     assert wrong == 0 and counts == {"a": 4_001, "b": 2_500}
 
 
