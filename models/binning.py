@@ -18,14 +18,18 @@ from pyspark.sql import functions as F
 from strata.models.binning_bins import FeatureBins, merged_groups
 from strata.models.binning_rows import Specials, require_column, source
 from strata.models.counts import Counted, Floats, Integers, Totals, Training
-from strata.models.evaluation import psi, psi_noise
+from strata.models.drift import Shift, shifts
+from strata.models.edge_rounding import at_round_edges
 from strata.models.export import case_sql, number_sql
-from strata.models.merge import PURE, TRENDS, MergeRules, Periods, merge_finely, woe_iv
+from strata.models.level_shrinkage import shrunk_counts
+from strata.models.merge import PURE, TRENDS, Merged, MergeRules, Periods, merge, merge_finely, woe_iv
 from strata.models.training import training
 
 Splits = Mapping[str, Sequence[float] | Sequence[Sequence[str]]]
 FORMAT = "strata-binning-1"
 Direction = Literal[-1, 0, 1]
+# Of a text with more levels their WOE is drawn towards 0 as far as chance explains it; with fewer it is the plain one.
+FEW_LEVELS = 20
 
 
 class PeriodCounts(NamedTuple):
@@ -36,19 +40,12 @@ class PeriodCounts(NamedTuple):
     bad: tuple[float, ...]
 
 
-class Shift(NamedTuple):
-    """How far one period's distribution over the bins is from that of all other periods."""
-
-    period: str
-    psi: float
-    noise: float
-
-
 @dataclass(frozen=True)
 class BinnedFeature:
     """A feature's bins with the weight of goods and bads in each, and what follows from them.
 
-    ``periods`` hold the same counts period by period, when a period was named.
+    ``periods`` hold the same counts period by period, when a period was named. ``unit`` is the mean weight of a row.
+    ``chance_iv`` is the part of ``iv`` that a text owes to chance: with levels enough, some always look risky.
     """
 
     bins: FeatureBins
@@ -57,11 +54,18 @@ class BinnedFeature:
     woe: tuple[float, ...]
     bin_iv: tuple[float, ...]
     periods: tuple[PeriodCounts, ...] = ()
+    unit: float = 1.0
+    chance_iv: float = 0.0
 
     @property
     def iv(self) -> float:
         """Information value over all bins, missing and special ones too."""
         return float(sum(self.bin_iv))
+
+    @property
+    def honest_iv(self) -> float:
+        """Information value less what chance alone would give: what selection judges by."""
+        return max(self.iv - self.chance_iv, 0.0)
 
     @property
     def direction(self) -> Direction:
@@ -72,14 +76,8 @@ class BinnedFeature:
         return 1 if max(steps) <= 0 else -1 if min(steps) >= 0 else 0
 
     def shifts(self) -> list[Shift]:
-        """PSI of each period against all others, and the PSI that chance alone stays under in 999 of 1,000 cases."""
-        counts = np.array([np.add(part.good, part.bad) for part in self.periods])
-        others = counts.sum(axis=0) - counts
-        return [
-            Shift(part.period, psi(rest, own), psi_noise(rest, own))
-            for part, own, rest in zip(self.periods, counts, others, strict=True)
-            if own.sum() > 0 and rest.sum() > 0
-        ]
+        """PSI of each stretch of periods against all others, see ``drift.shifts``."""
+        return shifts(self)
 
     def stability(self) -> pd.DataFrame:
         """One row a period and filled bin: period, bin, count, count_bad, bad_rate, woe, share (of the period)."""
@@ -87,7 +85,8 @@ class BinnedFeature:
         rows = []
         for part in self.periods:
             good, bad = np.asarray(part.good), np.asarray(part.bad)
-            woe, _ = woe_iv(good, bad, max(good.sum(), PURE), max(bad.sum(), PURE))
+            least = PURE * self.unit
+            woe, _ = woe_iv(good, bad, max(good.sum(), least), max(bad.sum(), least), self.unit)
             counts = good + bad
             rows += [
                 (part.period, labels[i], counts[i], bad[i], bad[i] / counts[i], woe[i], counts[i] / counts.sum())
@@ -172,6 +171,8 @@ class Binning:
             b.bins.to_dict()
             | {"good": b.good, "bad": b.bad, "woe": b.woe, "iv": b.bin_iv}
             | ({"periods": [part._asdict() for part in b.periods]} if b.periods else {})
+            | ({"unit": b.unit} if b.unit != 1.0 else {})
+            | ({"chance_iv": b.chance_iv} if b.chance_iv else {})
             for b in self.features.values()
         ]
 
@@ -186,6 +187,8 @@ class Binning:
                 _floats(p["woe"]),
                 _floats(p["iv"]),
                 tuple(PeriodCounts(q["period"], _floats(q["good"]), _floats(q["bad"])) for q in p.get("periods", ())),
+                p.get("unit", 1.0),
+                p.get("chance_iv", 0.0),
             )
             for p in plain
         )
@@ -242,10 +245,11 @@ class BinningRules:
             if strangers := [n for n in named if n is not None and n not in features]:
                 raise ValueError(f"{role}: {strangers[0]!r} is not among the features")
 
-    def merge_rules(self, feature: str, weight: float) -> MergeRules:
-        """The rules for the pre-bins of one feature among rows of ``weight``."""
+    def merge_rules(self, feature: str, totals: Totals) -> MergeRules:
+        """The rules for the pre-bins of one feature among rows of these ``totals``."""
         trend = self.trend.get(feature, "auto") if isinstance(self.trend, Mapping) else self.trend
-        return MergeRules(int(self.max_bins), self.min_share * weight, self.min_bads, trend, self.stability)
+        least, bads = self.min_share * totals.weight, self.min_bads * totals.unit
+        return MergeRules(int(self.max_bins), least, bads, trend, self.stability, totals.unit)
 
 
 def fit_binning(
@@ -323,22 +327,56 @@ def _edited_groups(bins: FeatureBins, given: Sequence[Any]) -> FeatureBins:
 def _merged(counted: Counted, *, totals: Totals, rules: BinningRules, keep_periods: bool) -> BinnedFeature:
     """Merge the pre-bins of one feature."""
     bins, by_period = counted
-    table = by_period.sum(axis=0)
-    order = _risk_order(table[: bins.ordinary]) if bins.kind == "text" else np.arange(bins.ordinary)
-    if rules.splits is not None and bins.feature in rules.splits:
-        order, starts = np.arange(bins.ordinary), np.arange(bins.ordinary)
-    else:
-        starts = _starts(bins, by_period, order, totals, rules)
+    is_edited = rules.splits is not None and bins.feature in rules.splits
+    order, starts = _as_given(bins) if is_edited else _merged_starts(bins, by_period, totals, rules)
     place = np.empty(bins.ordinary, np.int64)
     place[order] = np.searchsorted(starts, np.arange(bins.ordinary), side="right") - 1
     final = _final_bins(bins, place, starts)
     places = np.concatenate([place, np.arange(bins.size - bins.ordinary) + len(starts)])
-    joined = np.einsum("pcs,cb->pbs", by_period, places[:, None] == np.arange(final.size))
+    joins = (places[:, None] == np.arange(final.size)).astype(np.float64)
+    joined = np.einsum("pcs,cb->pbs", by_period, joins)
     good, bad = joined.sum(axis=0).T
-    woe, iv = woe_iv(good, bad, totals.good, totals.bad)
+    woe, iv = woe_iv(good, bad, totals.good, totals.bad, totals.unit)
+    chance = 0.0
+    if bins.kind == "text" and not is_edited:
+        honest = joins.T @ _without_chance(bins, by_period.sum(axis=0), totals.unit)
+        shrunk, honest_iv = woe_iv(*honest.T, totals.good, totals.bad, totals.unit)
+        if bins.ordinary > FEW_LEVELS:
+            woe, iv = shrunk, honest_iv
+        chance = max(float(iv.sum() - honest_iv.sum()), 0.0)
+    if bins.kind == "text" and final.rest is None:
+        woe[-1] = iv[-1] = 0.0  # unseen levels are neutral
     vintages = zip(totals.periods, joined, strict=True) if keep_periods else ()
     periods = tuple(PeriodCounts(name, _floats(part[:, 0]), _floats(part[:, 1])) for name, part in vintages)
-    return BinnedFeature(final, _floats(good), _floats(bad), _floats(woe), _floats(iv), periods)
+    return BinnedFeature(final, _floats(good), _floats(bad), _floats(woe), _floats(iv), periods, totals.unit, chance)
+
+
+def _as_given(bins: FeatureBins) -> tuple[Integers, Integers]:
+    """Order and starts of bins that nothing is merged of."""
+    return np.arange(bins.ordinary), np.arange(bins.ordinary)
+
+
+def _without_chance(bins: FeatureBins, table: Floats, unit: float) -> Floats:
+    """The counts (code, good or bad) of a text with those of its levels as empirical Bayes has them."""
+    levels = slice(0, bins.ordinary)
+    shrunk = table.copy()
+    shrunk[levels, 0], shrunk[levels, 1] = shrunk_counts(table[levels, 0], table[levels, 1], unit)
+    return shrunk
+
+
+def _merged_starts(
+    bins: FeatureBins, by_period: Floats, totals: Totals, rules: BinningRules
+) -> tuple[Integers, Integers]:
+    """The order of the pre-bins (levels: from the safest up) and where in it bins start."""
+    if bins.kind == "number":
+        order = np.arange(bins.ordinary)
+        return order, _starts(bins, by_period, order, totals, rules)
+    if bins.ordinary > FEW_LEVELS:
+        table = by_period.sum(axis=0)
+        told = np.divide(_without_chance(bins, table, totals.unit), table, out=np.zeros_like(table), where=table > 0)
+        by_period = by_period * told
+    order = _risk_order(by_period.sum(axis=0)[: bins.ordinary])
+    return order, _starts(bins, by_period, order, totals, rules)
 
 
 def _floats(values: Iterable[float]) -> tuple[float, ...]:
@@ -346,18 +384,28 @@ def _floats(values: Iterable[float]) -> tuple[float, ...]:
 
 
 def _starts(bins: FeatureBins, by_period: Floats, order: Integers, totals: Totals, rules: BinningRules) -> Integers:
-    limits = rules.merge_rules(bins.feature, totals.weight)
+    limits = rules.merge_rules(bins.feature, totals)
     if bins.kind == "text":
         limits = replace(limits, trend="none")
     # A pre-bin without rows can't change any value: it joins the filled one before it.
-    table = by_period.sum(axis=0)[order]
-    filled = np.flatnonzero(table.sum(axis=1) > 0)
+    filled = np.flatnonzero(by_period.sum(axis=0)[order].sum(axis=1) > 0)
     if not len(filled):
         return np.array([0])
-    vintages = by_period[:, order[filled]]
-    periods = Periods(vintages[..., 0], vintages[..., 1], *by_period.sum(axis=1).T)
-    starts = merge_finely(table[filled, 0], table[filled, 1], totals.good, totals.bad, limits, periods).starts
-    return np.concatenate([[0], filled[list(starts[1:])]]).astype(np.int64)
+
+    vintages = by_period[:, order]
+
+    def merged(begin: Integers, cost: Floats | None = None) -> Merged:
+        """The best bins that start at some of these places in the order, and their value less their cost."""
+        joined = np.add.reduceat(vintages, begin, axis=1)
+        good, bad = joined.sum(axis=0).T
+        periods = Periods(joined[..., 0], joined[..., 1], *by_period.sum(axis=1).T)
+        search = merge_finely if cost is None else partial(merge, cost=cost)
+        found = search(good, bad, totals.good, totals.bad, limits, periods)
+        return Merged((0, *(int(begin[start]) for start in found.starts[1:])), found.iv)
+
+    best = merged(np.concatenate([[0], filled[1:]]))
+    found = best if bins.kind == "text" else at_round_edges(bins.edge_array, filled, best, merged)
+    return np.array(found.starts, np.int64)
 
 
 def _risk_order(table: Floats) -> np.ndarray[Any, np.dtype[np.int64]]:

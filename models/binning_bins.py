@@ -11,6 +11,8 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from strata.models.edge_rounding import short_between
+
 Codes = NDArray[np.int16]
 MISSING, UNSEEN = "missing", "unseen"
 
@@ -108,13 +110,19 @@ class FeatureBins:
 
 
 def number_edges(values: NDArray[np.float64], most: int) -> tuple[float, ...]:
-    """Candidate edges among ``values``: every distinct finite value but the least, or ``most`` quantiles."""
+    """Candidate edges among ``values``: below every distinct finite value but the least, or below ``most`` quantiles.
+
+    An edge is the shortest decimal between its value and the next smaller one (``short_between``), so it divides
+    ``values`` as its value would.
+    """
     finite = np.sort(values[np.isfinite(values)])
     distinct = np.unique(finite)
-    if len(distinct) > most + 1:
+    chosen = distinct[1:]
+    if len(chosen) > most:
         picks = np.linspace(0, len(finite) - 1, most + 2)[1:-1].round().astype(int)
-        distinct = np.unique(np.concatenate([distinct[:1], finite[picks]]))
-    return tuple(float(value) for value in distinct[1:])
+        chosen = np.setdiff1d(finite[picks], distinct[:1])
+    below = distinct[distinct.searchsorted(chosen) - 1]
+    return tuple(short_between(below, chosen).tolist())
 
 
 def merged_groups(groups: Sequence[tuple[str, ...]], members: Sequence[Sequence[int]]) -> tuple[tuple[str, ...], ...]:

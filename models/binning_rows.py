@@ -42,7 +42,9 @@ class Source:
         period = column(self.period).cast("string") if self.period else F.lit("")
         kept = [column(name).alias(f"k{i}") for i, name in enumerate(keep)]
         basics = (self.outcome().alias("bad"), weight.alias("weight"), period.alias("period"))
-        return self.data.select(*kept, *basics, *values)
+        # A row of weight 0 is as if it weren't there; one without a weight is found out later.
+        weighed = self.data.where(~weight.eqNullSafe(F.lit(0.0))) if self.weight else self.data
+        return weighed.select(*kept, *basics, *values)
 
     def outcome(self) -> Column:
         """1 for bad, 0 for good, null when unknown."""

@@ -11,7 +11,7 @@ import pyarrow as pa
 from pyspark.sql import DataFrame
 
 from strata.models.binning_bins import Codes, FeatureBins
-from strata.models.counts import Floats, Outcomes, count_numbers, count_table
+from strata.models.counts import MOST_LISTED, Floats, Outcomes, count_numbers, count_table
 
 Batches = Iterator[pa.RecordBatch]
 Cells = dict[str | None, Floats]
@@ -19,7 +19,6 @@ Cells = dict[str | None, Floats]
 array under None, by (period, code, good or bad)."""
 Found = dict[int, Cells | None]
 """Cells by feature; None for a text of too many levels."""
-MOST_COUNTED = 1_000
 # Spark decodes up to 100 columns column by column (spark.sql.codegen.maxFields), more row by row at half the speed.
 COLUMNS_AT_ONCE = 90
 TASKS_A_CORE = 2
@@ -84,7 +83,7 @@ def _merge(found: Found, i: int, more: Cells | None) -> None:
         return
     for level, counts in more.items():
         cells[level] = cells[level] + counts if level in cells else counts
-    if len(cells) > MOST_COUNTED:
+    if len(cells) > MOST_LISTED:
         found[i] = None
 
 
@@ -122,7 +121,7 @@ def by_bin(part: FeatureBins, column: pa.Array, rows: Outcomes) -> Floats:
 def _by_level(column: pa.Array, rows: Outcomes) -> Cells | None:
     encoded = column.dictionary_encode()
     levels = [*encoded.dictionary.to_pylist(), *([None] if column.null_count else [])]
-    if len(levels) > MOST_COUNTED:
+    if len(levels) > MOST_LISTED:
         return None
     codes = encoded.indices.fill_null(len(levels) - 1).to_numpy()
     table = count_table(codes, len(levels), rows)

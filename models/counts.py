@@ -22,12 +22,13 @@ Integers = NDArray[np.int64]
 Item = TypeVar("Item")
 Answer = TypeVar("Answer")
 MOST_LEVELS, MOST_EDGES, MOST_EDGES_BY_PERIOD = 200, 1_000, 200
+MOST_LISTED = 1_000
 MOST_PERIODS = 120
 RARE_SHARE, RARE_ROWS = 0.002, 20
 
 
 class Block(NamedTuple):
-    """Some rows: codes (rows × features), bad (0/1) and weight."""
+    """Some rows: codes (rows × features), bad (0/1) and weight, which is 1 on average over the training set."""
 
     codes: Codes
     bad: Floats
@@ -69,6 +70,14 @@ class Totals:
     def weight(self) -> float:
         """Weight of all rows (their number when unweighted)."""
         return self.good + self.bad
+
+    @property
+    def unit(self) -> float:
+        """Mean weight of a row: what is meant in rows (0.5 added to a pure bin, a penalty) is multiplied by it.
+
+        So the scale of the weights changes nothing but the counts that are shown.
+        """
+        return self.weight / self.rows
 
 
 class Training(Protocol):
@@ -175,22 +184,30 @@ def number_bins(given: Source, i: int, values: Floats, most: int) -> FeatureBins
 
 
 def level_bins(
-    given: Source, i: int, weights: Mapping[str | None, float], min_share: float, totals: Totals
+    given: Source,
+    i: int,
+    weights: Mapping[str | None, float],
+    min_share: float,
+    totals: Totals,
+    *,
+    all_levels: bool = True,
 ) -> FeatureBins:
     """Candidate bins of feature ``i``, a text: one group per common level, the rare ones together in the last.
 
     ``weights`` are of levels, None for missing. A level is rare with under 20 rows or 0.2 % of all (with
     ``min_share`` at the most), or when 200 others are more common: its own risk would say nothing. Merging sees to
-    ``min_share``.
+    ``min_share``. Of a text with over ``MOST_LISTED`` levels, or when ``weights`` don't have ``all_levels``, the rare
+    ones are not kept by name: they are unseen.
     """
     specials = given.specials[i]
     ordinary = {level: weight for level, weight in weights.items() if level is not None and level not in specials}
     least = min(min_share, max(RARE_SHARE, RARE_ROWS / totals.rows)) - 1e-12
     ranked = sorted((-weight, level) for level, weight in ordinary.items() if weight / totals.weight >= least)
     common = sorted(level for _, level in ranked[:MOST_LEVELS])
-    rare = len(ordinary) > len(common)
-    groups = (*[(level,) for level in common], *([()] if rare or not common else []))
-    return replace(_empty_bins(given, i), groups=groups, rest=len(groups) - 1 if rare or not common else None)
+    listed = all_levels and len(ordinary) <= MOST_LISTED
+    rare = tuple(sorted(ordinary.keys() - set(common))) if listed else ()
+    groups = (*[(level,) for level in common], *([rare] if rare else []))
+    return replace(_empty_bins(given, i), groups=groups or ((),))
 
 
 def _empty_bins(given: Source, i: int) -> FeatureBins:

@@ -200,15 +200,22 @@ def gains_table(table: ScoreTable, *, parts: int = 10) -> pd.DataFrame:
 def psi(expected: Sequence[float] | Floats, actual: Sequence[float] | Floats) -> float:
     """Population stability index of two distributions of counts over the same cells, in the same order.
 
-    A cell that is empty on one side gets 0.5 there; one empty on both is nothing. Below 0.1 is commonly read
-    as stable, above 0.25 as shifted. Raises ``ValueError`` for unequal lengths or an empty side.
+    A cell that is empty on one side gets 0.5 there; one empty on both is nothing. Shares that add up to 1 give what
+    their counts would; half the smallest share of a side then stands in its empty cells. Below 0.1 is commonly read as
+    stable, above 0.25 as shifted. Raises ``ValueError`` for unequal lengths or an empty side.
     """
     left, right = np.asarray(expected, np.float64), np.asarray(actual, np.float64)
     if left.shape != right.shape or left.sum() <= 0 or right.sum() <= 0:
         raise ValueError("expected, actual: give counts of the same cells, not all zero")
     used = (left > 0) | (right > 0)
-    a, b = (np.maximum(x[used], 0.5) / x.sum() for x in (left, right))
+    a, b = (np.where(x[used] > 0, x[used], _in_empty(x)) / x.sum() for x in (left, right))
     return float(np.sum((b - a) * np.log(b / a)))
+
+
+def _in_empty(counts: Floats) -> float:
+    """What stands in an empty cell: half a row, of shares half the smallest."""
+    smallest = float(counts[counts > 0].min())
+    return 0.5 * (smallest if counts.sum() <= 1 + 1e-9 else min(smallest, 1.0))
 
 
 def psi_noise(expected: Sequence[float] | Floats, actual: Sequence[float] | Floats, *, level: float = 0.999) -> float:

@@ -26,7 +26,8 @@ class MergeRules:
 
     ``trend`` speaks of risk (the bad rate) along the feature: ascending means that it never falls.
     ``auto`` is the better of ascending and descending. ``stability`` (0 to 1) lessens the value of a bin by that
-    share of itself times the share of its rows that lie in periods where its WOE has the other sign.
+    share of itself times the share of its rows that lie in periods where its WOE has the other sign. ``unit`` is the
+    weight of one row, in which 0.5 rows are added to pure bins.
     """
 
     max_bins: int = 6
@@ -34,6 +35,7 @@ class MergeRules:
     min_bads: float = 0.0
     trend: str = "auto"
     stability: float = 0.0
+    unit: float = 1.0
 
 
 class Merged(NamedTuple):
@@ -43,12 +45,13 @@ class Merged(NamedTuple):
     iv: float
 
 
-def woe_iv(good: Floats, bad: Floats, total_good: float, total_bad: float) -> tuple[Floats, Floats]:
+def woe_iv(good: Floats, bad: Floats, total_good: float, total_bad: float, unit: float = 1.0) -> tuple[Floats, Floats]:
     """WOE ``ln(share of goods / share of bads)`` and information value of bins, elementwise.
 
-    A bin with no good or no bad gets 0.5 added to both; an empty bin tells nothing: 0 and 0.
+    A bin with no good or no bad gets half a row (of weight ``unit``) added to both; an empty bin tells nothing: 0
+    and 0.
     """
-    pure = np.where((good <= 0) | (bad <= 0), PURE, 0.0)
+    pure = np.where((good <= 0) | (bad <= 0), PURE * unit, 0.0)
     good_share, bad_share = (good + pure) / total_good, (bad + pure) / total_bad
     full = (good + bad) > 0
     woe = np.where(full, np.log(good_share / bad_share), 0.0)
@@ -65,12 +68,19 @@ class Periods(NamedTuple):
 
 
 def merge(
-    good: Floats, bad: Floats, total_good: float, total_bad: float, rules: MergeRules, periods: Periods | None = None
+    good: Floats,
+    bad: Floats,
+    total_good: float,
+    total_bad: float,
+    rules: MergeRules,
+    periods: Periods | None = None,
+    cost: Floats | None = None,
 ) -> Merged:
     """Merge ordered pre-bins so that the value is the largest that ``rules`` allow.
 
     ``good`` and ``bad`` are counts of the m pre-bins in order; the totals are of all rows, missing and
-    special ones too; ``periods`` are needed for ``rules.stability`` alone. Exact: O(max_bins · m² log m), and
+    special ones too; ``periods`` are needed for ``rules.stability`` alone; ``cost`` (m) is what it costs to begin a bin
+    with each pre-bin, taken from the value (that of the first is never paid). Exact: O(max_bins · m² log m), and
     O(periods · m²) for stability. Of equal values the one with fewer bins wins. When no division satisfies the
     rules the answer is one bin.
     """
@@ -79,6 +89,8 @@ def merge(
         left = 1 - rules.stability * _flipped(good, bad, total_good, total_bad, periods)
         allowed = np.isfinite(pieces.value)
         pieces = replace(pieces, value=np.where(allowed, np.where(allowed, pieces.value, 0.0) * left, -np.inf))
+    if cost is not None:
+        pieces = replace(pieces, value=pieces.value - np.concatenate([[0.0], cost[1:]])[:, None])
     if rules.trend == "auto":
         up, down = (_best(pieces, rules.max_bins, trend) for trend in ("ascending", "descending"))
         return down if down.iv > up.iv + TIE else up
@@ -133,8 +145,9 @@ class _Pieces:
     def of(good: Floats, bad: Floats, total_good: float, total_bad: float, rules: MergeRules) -> _Pieces:
         run_good, run_bad = _runs(good), _runs(bad)
         upper = np.triu(np.ones(run_good.shape, dtype=bool))
-        woe, iv = woe_iv(run_good, run_bad, total_good, total_bad)
-        enough = (run_good + run_bad >= rules.min_count - 1e-9) & (run_bad >= rules.min_bads - 1e-9)
+        woe, iv = woe_iv(run_good, run_bad, total_good, total_bad, rules.unit)
+        slack = 1e-9 * rules.unit
+        enough = (run_good + run_bad >= rules.min_count - slack) & (run_bad >= rules.min_bads - slack)
         filled = run_good + run_bad > 0
         return _Pieces(np.where(upper & enough & filled, iv, -np.inf), -woe)
 

@@ -31,7 +31,7 @@ class ScorecardSpec:
     Binning as in ``fit_binning``; selection as in ``SelectionRules`` (``forced`` stay in, ``forbidden`` stay
     out, None switches a threshold off); scale as in ``Scale``; ``reasons`` is the number of reason columns.
     ``event`` names the bad value of the target; ``weight`` is a column; ``period`` a column of vintages, over
-    which ``max_psi`` drops features that shift and ``stability`` prefers bins that keep their sign;
+    which ``drift`` says what features must go and ``stability`` prefers bins that keep their sign;
     ``selection`` is ``stepwise`` or ``lasso``, whose folds are drawn from ``seed``.
     """
 
@@ -59,6 +59,7 @@ class ScorecardSpec:
     bads_per_feature: float = 5.0
     selection: str = "stepwise"
     seed: int = 0
+    drift: str = "reversed"
     base_score: float = 600.0
     base_odds: float = 50.0
     pdo: float = 20.0
@@ -100,6 +101,7 @@ class ScorecardSpec:
             self.bads_per_feature,
             self.selection,
             self.seed,
+            self.drift,
         )
 
     @property
@@ -304,7 +306,7 @@ def fit_binned(rows: Training, spec: ScorecardSpec, binning: Binning) -> Scoreca
     left = [binned for name, binned in binning.features.items() if name not in dropped]
     coded = rows.coded([binned.bins for binned in left])
     try:
-        fitted, verdicts = select_and_fit(coded, left, rows.totals.bad, rules)
+        fitted, verdicts = select_and_fit(coded, left, rows.totals.bad / rows.totals.unit, rules)
     finally:
         coded.release()
     found = dropped | {verdict.feature: verdict for verdict in verdicts}

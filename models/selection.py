@@ -9,6 +9,7 @@ import numpy as np
 
 from strata.models.binning import BinnedFeature, Binning
 from strata.models.counts import Block, Coded, Floats
+from strata.models.drift import find_drift
 from strata.models.lasso import choose_lasso
 from strata.models.logistic import (
     Bools,
@@ -22,7 +23,7 @@ from strata.models.logistic import (
     wald_p_value,
     woe_matrix,
 )
-from strata.models.selection_rules import Choice, SelectionRules, Verdict
+from strata.models.selection_rules import DROPPED_DRIFTS, Choice, SelectionRules, Verdict
 
 # A step below ROUGH is exact enough to choose the next feature by; Newton's next is its square.
 ROUGH, EXACT = 1e-3, 1e-9
@@ -45,7 +46,7 @@ class Fitted:
 
 
 def screen_alone(binning: Binning, rules: SelectionRules) -> dict[str, Verdict]:
-    """Why features go that are judged by themselves: the business list, information value, PSI by period."""
+    """Why features go that are judged by themselves: the business list, information value, drift over periods."""
     reasons = {name: _alone(name, binned, rules) for name, binned in binning.features.items()}
     return {name: Verdict(name, False, *reason) for name, reason in reasons.items() if reason}
 
@@ -56,11 +57,12 @@ def _alone(name: str, binned: BinnedFeature, rules: SelectionRules) -> tuple[str
         return "business", "on the business list of features not to be used"
     if name in rules.forced:
         return None
-    if binned.iv < rules.min_iv:
-        return "iv", f"information value {binned.iv:.4f} is below {rules.min_iv:g}"
-    worst = max(binned.shifts(), key=lambda shift: shift.psi, default=None)
-    if worst is not None and rules.max_psi is not None and worst.psi > max(rules.max_psi, worst.noise):
-        return "psi", f"PSI {worst.psi:.2f} of {worst.period} against the other periods is above {rules.max_psi:g}"
+    if binned.honest_iv < rules.min_iv:
+        less = f", {binned.chance_iv:.4f} of it by chance," if binned.chance_iv >= 5e-5 else ""
+        return "iv", f"information value {binned.iv:.4f}{less} is below {rules.min_iv:g}"
+    drift = find_drift(binned, rules.max_psi) if rules.max_psi is not None else None
+    if drift is not None and drift.movement in DROPPED_DRIFTS[rules.drift]:
+        return "drift", drift.sentence
     return None
 
 
@@ -107,7 +109,7 @@ def vifs(correlation: Floats) -> Floats:
 
 
 def _screen_correlation(choice: Choice, correlation: Floats) -> None:
-    ranked = sorted(choice.alive, key=lambda i: (not choice.forced(i), -choice.binned[i].iv, i))
+    ranked = sorted(choice.alive, key=lambda i: (not choice.forced(i), -choice.binned[i].honest_iv, i))
     limit, kept = choice.rules.max_correlation, list[int]()
     for i in ranked:
         near = max(kept, key=lambda j: abs(correlation[i, j]), default=None)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
@@ -11,12 +11,18 @@ import numpy as np
 from strata.models.binning import BinnedFeature
 
 SELECTIONS = ("stepwise", "lasso")
+# What each choice of ``drift`` drops: see ``drift.Movement``.
+DROPPED_DRIFTS: Mapping[str, tuple[str, ...]] = {
+    "reversed": ("reversed",),
+    "shifted": ("reversed", "shifted"),
+    "keep": (),
+}
 
 
 class Verdict(NamedTuple):
     """What became of a candidate feature.
 
-    ``stage`` is kept, business, iv, psi, correlation, vif, lasso, sign, p_value, few_bads or separation.
+    ``stage`` is kept, business, iv, drift, correlation, vif, lasso, sign, p_value, few_bads or separation.
     """
 
     feature: str
@@ -39,6 +45,11 @@ class SelectionRules:
     that ``choose_lasso`` finds by five stratified folds drawn from ``seed``; what is left is fitted as above, without
     the lasso's shrinking. It is one more sieve after correlation, not a cure for it: of two near-equals it keeps one
     by chance.
+
+    ``drift`` says which features go for what time does to them (``drift.find_drift``): ``reversed`` (the default) those
+    whose risk turns round between the earlier and the later half; ``shifted`` also those whose PSI is above ``max_psi``
+    and above chance; ``keep`` none. A shifted feature that keeps its meaning is worth more in the card than out of it:
+    tests/bench/results/scorecard_truth.md has what each choice brings out of time.
     """
 
     forced: tuple[str, ...] = ()
@@ -53,6 +64,7 @@ class SelectionRules:
     bads_per_feature: float = 5.0
     selection: str = "stepwise"
     seed: int = 0
+    drift: str = "reversed"
 
     def check(self) -> None:
         """Raise ``ValueError`` naming the argument that cannot be."""
@@ -61,6 +73,8 @@ class SelectionRules:
                 raise ValueError(f"{role}: {getattr(self, role)!r} is negative")
         if self.selection not in SELECTIONS:
             raise ValueError(f"selection: {self.selection!r} is none of {', '.join(SELECTIONS)}")
+        if self.drift not in DROPPED_DRIFTS:
+            raise ValueError(f"drift: {self.drift!r} is none of {', '.join(DROPPED_DRIFTS)}")
 
     def most_features(self, bads: float) -> float:
         """How many features may enter one by one with so many bads."""

@@ -73,11 +73,12 @@ class LocalTraining:
         return part.codes(self.frame[f"f{self.source.place(part.feature)}"])
 
     def coded(self, bins: Sequence[FeatureBins]) -> LocalCoded:
-        """Codes as one block."""
+        """Codes as one block, weights in rows."""
         codes = np.empty((len(self.frame), len(bins)), np.int16)
         for column, part in enumerate(bins):
             codes[:, column] = self._codes(part)
-        return LocalCoded(Block(codes, *(self.frame[name].to_numpy(np.float64) for name in ("bad", "weight"))))
+        bad, weight = (self.frame[name].to_numpy(np.float64) for name in ("bad", "weight"))
+        return LocalCoded(Block(codes, bad, weight / self.totals.unit))
 
     def side_by_side(self, make: Callable[[Item], Answer], items: Sequence[Item]) -> list[Answer]:
         """One after the other: few rows have few pre-bins."""

@@ -116,11 +116,12 @@ class SparkTraining:
             _level_weights(texts), "i int, level string, weight double"
         )
         summed = cells.groupBy("i", "level").agg(F.sum("weight").alias("weight"))
-        # One more than can be common, so that a feature with rare levels is seen to have them.
         rank = F.row_number().over(Window.partitionBy("i").orderBy(F.desc("weight"), "level"))
-        most = summed.withColumn("rank", rank).where(F.col("rank") <= MOST_LEVELS + 1).toPandas()
+        most = summed.withColumn("rank", rank).where(F.col("rank") <= MOST_LEVELS).toPandas()
         weights = {i: dict(zip(part["level"], part["weight"], strict=True)) for i, part in most.groupby("i")}
-        return {i: level_bins(self.source, i, weights.get(i, {}), min_share, self.totals) for i in texts}
+        return {
+            i: level_bins(self.source, i, weights.get(i, {}), min_share, self.totals, all_levels=False) for i in texts
+        }
 
     def _count(self, parts: Mapping[int, FeatureBins | None]) -> Found:
         weighted, periods = self.source.weight is not None, pd.Index(self.totals.periods)
@@ -147,7 +148,8 @@ class SparkTraining:
                 packed = pa.array([row.tobytes() for row in codes], pa.binary())
                 yield pa.RecordBatch.from_arrays([packed, *(batch.column(n) for n in KEPT)], names=["codes", *KEPT])
 
-        coded = self.rows.select(*KEPT, *columns).mapInArrow(code, "codes binary, bad double, weight double")
+        in_rows = (F.col("weight") / F.lit(self.totals.unit)).alias("weight")
+        coded = self.rows.select("bad", in_rows, *columns).mapInArrow(code, "codes binary, bad double, weight double")
         return SparkCoded(coded.persist(StorageLevel.MEMORY_AND_DISK), len(parts))
 
     def side_by_side(self, make: Callable[[Item], Answer], items: Sequence[Item]) -> list[Answer]:

@@ -66,7 +66,7 @@ def test_counts_are_those_of_pandas(table, monkeypatch, given, width):
         np.testing.assert_array_equal(counts, expected, err_msg=bins.feature)
     real, _, few, many, empty = (part.bins for part in counted)
     assert len(real.edges) > 100 and few.groups == (("a",), ("c",), ("d",), ("e",)) and empty.edges == ()
-    assert many.groups == (("common",), ()) and many.rest == 1
+    assert many.groups == (("common",),) and many.rest is None
 
 
 def test_the_look_at_the_first_rows_ends_before_python(table, monkeypatch):

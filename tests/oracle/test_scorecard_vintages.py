@@ -7,6 +7,9 @@ import pandas as pd
 import pytest
 
 from strata.models import Binning, ScorecardSpec, fit_binning, fit_scorecard, training
+from strata.models.binning import BinnedFeature, PeriodCounts
+from strata.models.binning_bins import FeatureBins
+from strata.models.drift import find_drift, stretches
 from strata.models.evaluation import psi, psi_noise
 
 FEATURES = ["steady", "drifting", "turning", "level"]
@@ -77,16 +80,73 @@ def test_noise_is_what_chance_stays_under(spark):
     assert 0.035 < over / 2000 < 0.065
 
 
-def test_a_shifting_feature_is_dropped_with_its_reason_and_may_be_forced(data):
-    spec = ScorecardSpec("bad", FEATURES, period="quarter", max_p_value=None)
-    card = fit_scorecard(data, spec)
+def test_a_shifting_feature_stays_while_its_risk_keeps_its_sign(data):
+    card = fit_scorecard(data, ScorecardSpec("bad", FEATURES, period="quarter"))
+    assert "drifting" in card.features
+    found = find_drift(card.binning.features["drifting"], 0.25)
+    assert found.movement == "shifted" and found.later_auc.low > 0.5
+    assert "PSI" in found.sentence and "2025Q4" in found.sentence and "chance alone stays under" in found.sentence
+
+
+def test_it_goes_by_its_psi_when_that_is_asked_and_may_be_forced(data):
+    strict = {"period": "quarter", "drift": "shifted"}
+    card = fit_scorecard(data, ScorecardSpec("bad", FEATURES, **strict))
     verdict = next(v for v in card.selection if v.feature == "drifting")
-    assert verdict.stage == "psi" and "of 2025Q4 against the other periods is above 0.25" in verdict.reason
-    assert (
-        "drifting"
-        in fit_scorecard(data, ScorecardSpec("bad", FEATURES, period="quarter", forced=["drifting"])).features
-    )
+    assert verdict.stage == "drift" and "against" in verdict.reason
+    assert "drifting" in fit_scorecard(data, ScorecardSpec("bad", FEATURES, **strict, forced=["drifting"])).features
     assert "drifting" in fit_scorecard(data, ScorecardSpec("bad", FEATURES)).features
+    with pytest.raises(ValueError, match="drift: 'psi' is none of reversed, shifted, keep"):
+        ScorecardSpec("bad", FEATURES, drift="psi")
+
+
+def test_a_feature_whose_risk_turns_round_is_dropped_and_says_so(spark):
+    rng = np.random.default_rng(4)
+    n = 4000
+    month, x, steady = rng.integers(0, 8, n), rng.normal(size=n), rng.normal(size=n)
+    logit = np.where(month < 5, 1.0, -1.0) * x + steady - 1.5
+    bad = (rng.random(n) < 1 / (1 + np.exp(-logit))).astype(int)
+    frame = pd.DataFrame({"bad": bad, "x": x, "steady": steady, "month": [f"2025-0{m + 1}" for m in month]})
+    card = fit_scorecard(spark.createDataFrame(frame), ScorecardSpec("bad", ["x", "steady"], period="month"))
+    verdict = next(v for v in card.selection if v.feature == "x")
+    assert card.features == ("steady",) and verdict.stage == "drift" and "turns round" in verdict.reason
+    kept = fit_scorecard(
+        spark.createDataFrame(frame), ScorecardSpec("bad", ["x", "steady"], period="month", drift="keep")
+    )
+    assert kept.features == ("x", "steady")
+
+
+def binned_periods(counts):
+    """A feature with these counts (period, bin, good or bad)."""
+    periods = tuple(PeriodCounts(f"{i:03}", tuple(part[:, 0]), tuple(part[:, 1])) for i, part in enumerate(counts))
+    good, bad = counts.sum(axis=0).T
+    bins = FeatureBins("x", "number", tuple(map(float, range(counts.shape[1] - 2))))
+    nothing = (0.0,) * counts.shape[1]
+    return BinnedFeature(bins, tuple(good), tuple(bad), nothing, nothing, periods)
+
+
+@pytest.mark.parametrize("rows", [6, 24, 100, 400, 1000])
+def test_chance_is_seldom_taken_for_drift(rows):
+    """Simulated: one population, 6 to 1,000 rows a period, 2 to 8 bins; the limit is far below the default's 0.25."""
+    rng, alarms, tried = np.random.default_rng(rows), 0, 0
+    for bins in range(2, 9):
+        for _ in range(40):
+            periods = int(rng.integers(3, 25))
+            counts = rng.multinomial(rows, rng.dirichlet(np.ones(bins) * 2), periods)
+            bads = rng.binomial(counts, rng.uniform(0.05, 0.4, bins))
+            found = find_drift(binned_periods(np.stack([counts - bads, bads], axis=2).astype(float)), 0.02)
+            alarms, tried = alarms + (found is not None and found.movement != "steady"), tried + 1
+    assert alarms <= 0.05 * tried
+
+
+def test_thin_periods_are_merged_and_judged_together():
+    rng = np.random.default_rng(1)
+    sizes = [6, 8, 10, 40, 80, 150, 300, 5, 400, 30]
+    counts = np.array([rng.multinomial(size, [0.3, 0.4, 0.3]) for size in sizes])
+    bads = rng.binomial(counts, 0.3)
+    parts = stretches(binned_periods(np.stack([counts - bads, bads], axis=2).astype(float)))
+    assert [(part.first, part.last) for part in parts] == [("000", "005"), ("006", "006"), ("007", "009")]
+    assert sum(part.counts.sum() for part in parts) == sum(sizes)
+    assert find_drift(binned_periods(np.ones((5, 3, 2))), 0.25) is None
 
 
 def test_stability_prefers_bins_that_keep_their_sign(data):
