@@ -112,8 +112,8 @@ class FeatureBins:
 def number_edges(values: NDArray[np.float64], most: int) -> tuple[float, ...]:
     """Candidate edges among ``values``: below every distinct finite value but the least, or below ``most`` quantiles.
 
-    An edge is the shortest decimal between its value and the next smaller one (``short_between``), so it divides
-    ``values`` as its value would.
+    An edge is the shortest decimal between its value and the one before (``short_between``): between neighbouring
+    values it divides them as its value would, between quantiles anywhere among the rows of that quantile.
     """
     finite = np.sort(values[np.isfinite(values)])
     distinct = np.unique(finite)
@@ -121,7 +121,7 @@ def number_edges(values: NDArray[np.float64], most: int) -> tuple[float, ...]:
     if len(chosen) > most:
         picks = np.linspace(0, len(finite) - 1, most + 2)[1:-1].round().astype(int)
         chosen = np.setdiff1d(finite[picks], distinct[:1])
-    below = distinct[distinct.searchsorted(chosen) - 1]
+    below = np.concatenate([distinct[:1], chosen[:-1]])[: len(chosen)]
     return tuple(short_between(below, chosen).tolist())
 
 

@@ -119,7 +119,7 @@ def test_edges_are_short_and_cost_nearly_nothing(monkeypatch):
         rows = local(pd.DataFrame({"f0": x, "bad": bad}), ["number"])
         binned = bin_rows(rows, BinningRules(trend="auto")).features["f0"]
         with monkeypatch.context() as patched:
-            patched.setattr("strata.models.edge_rounding.MOST_LOST", 0.0)
+            patched.setattr("strata.models.edge_rounding.PRICES", 0)
             exact = bin_rows(rows, BinningRules(trend="auto")).features["f0"]
         assert binned.iv >= 0.995 * exact.iv
         lengths += [digits(part.bins.edge_array).mean() for part in (binned, exact)]
