@@ -40,7 +40,8 @@ class BoostingSpec(BaseModel):
     -1 when it can only lower it, 0 or absent when it may do either; take it from the trends of the
     scorecard's bins. The defaults suit training sets of a few hundred rows: 60 trees with at most four
     leaves, none of them on less than ``min_child_weight`` of Hessian (25 rows or so at 9 % bad).
-    ``workers`` is the number of Spark tasks that train together.
+    ``workers`` is the number of Spark tasks that train together. ``sources`` names what each feature is made of, where
+    several are made of one column (the levels of a text): reasons and importance are added up by source.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -54,10 +55,12 @@ class BoostingSpec(BaseModel):
     min_child_weight: float = Field(default=2.0, ge=0)
     l2: float = Field(default=5.0, ge=0)
     row_share: float = Field(default=1.0, gt=0, le=1)
+    column_share: float = Field(default=1.0, gt=0, le=1)
     reasons: int = Field(default=3, ge=0)
     weight: str | None = None
     seed: int = 20240101
     workers: int = Field(default=1, ge=1)
+    sources: tuple[str, ...] = ()
 
     @model_validator(mode="after")
     def _coherent(self) -> BoostingSpec:
@@ -67,12 +70,24 @@ class BoostingSpec(BaseModel):
             raise ValueError("features: a feature is named twice; name each once")
         if strangers := sorted(set(self.trends) - set(self.features)):
             raise ValueError(f"trends: {strangers[0]!r} is not a feature; name features only")
+        if self.sources and len(self.sources) != len(self.features):
+            raise ValueError("sources: name one for each feature")
         return self
 
     @property
     def inner_names(self) -> list[str]:
         """What the trees call the features: xgboost refuses names with brackets or ``<``."""
         return [f"f{i}" for i in range(len(self.features))]
+
+    @property
+    def subjects(self) -> tuple[str, ...]:
+        """What reasons speak of: the sources, each once, in the order of the features."""
+        return tuple(dict.fromkeys(self.sources or self.features))
+
+    def by_subject(self, parts: np.ndarray) -> np.ndarray:
+        """Contributions (rows × features) added up by subject (rows × subjects)."""
+        places = pd.Index(self.subjects).get_indexer(pd.Index(self.sources or self.features))
+        return np.asarray(parts @ (places[:, None] == np.arange(len(self.subjects))).astype(parts.dtype))
 
     def parameters(self) -> dict[str, object]:
         """The parameters in xgboost's own names, one direction for each feature."""
@@ -83,6 +98,7 @@ class BoostingSpec(BaseModel):
             "min_child_weight": self.min_child_weight,
             "reg_lambda": self.l2,
             "subsample": self.row_share,
+            "colsample_bytree": self.column_share,
             "monotone_constraints": dict(zip(self.inner_names, trends, strict=True)),
             "tree_method": "hist",
             "random_state": self.seed,
@@ -138,18 +154,19 @@ class Boosting:
         return explained.select(*map(column, data.columns), *[F.col("__boosting")[name].alias(name) for name in names])
 
     def importance(self) -> pd.DataFrame:
-        """One row per feature, largest first: ``feature``, ``gain_share`` (of all gain), ``splits``."""
+        """One row per subject, largest first: ``feature``, ``gain_share`` (of all gain), ``splits``."""
         booster = _load(self.booster_json)
         gain = booster.get_score(importance_type="total_gain")
         splits = booster.get_score(importance_type="weight")
         total = sum(gain.values()) or 1.0
         table = pd.DataFrame(
             {
-                "feature": list(self.spec.features),
+                "feature": list(self.spec.sources or self.spec.features),
                 "gain_share": [gain.get(name, 0.0) / total for name in self.spec.inner_names],
                 "splits": [int(splits.get(name, 0)) for name in self.spec.inner_names],
             }
         )
+        table = table.groupby("feature", as_index=False).sum()
         return table.sort_values(["gain_share", "feature"], ascending=[False, True], ignore_index=True)
 
     def to_json(self) -> str:
@@ -190,7 +207,7 @@ def fit_boosting(data: DataFrame, spec: BoostingSpec) -> Boosting:
     so a fit takes about 3 s however small the data; ``boosting_learner`` is for many fits of small sets.
     Raises ``ValueError`` for a missing or non-numeric column, a target other than 0/1 or with one class.
     """
-    rows = _training_rows(data, spec)
+    rows = training_rows(data, spec)
     _quiet_estimator()
     estimator = SparkXGBClassifier(
         features_col=spec.inner_names,
@@ -219,38 +236,54 @@ def boosting_learner(spec: BoostingSpec) -> Learner:
 
 
 def _train_in_one_task(data: DataFrame, spec: BoostingSpec) -> str:
-    features = spec.inner_names
-    parameters = {"objective": "binary:logistic", "nthread": 1, **spec.parameters()}
-    trees = spec.trees
-
     def train(frames: Iterator[pd.DataFrame]) -> Iterator[pd.DataFrame]:
-        rows = pd.concat(list(frames), ignore_index=True)
-        matrix = xgboost.QuantileDMatrix(
-            rows[features].astype("float32"), label=rows[LABEL], weight=rows[WEIGHT], nthread=1
-        )
-        booster = xgboost.train(parameters, matrix, num_boost_round=trees)
-        yield pd.DataFrame({"booster": [_text(booster, spec)]})
+        yield pd.DataFrame({"booster": [train_rows(pd.concat(list(frames), ignore_index=True), spec)]})
 
-    rows = _training_rows(data, spec.model_copy(update={"workers": 1}))
+    rows = training_rows(data, spec.model_copy(update={"workers": 1}))
     return str(rows.mapInPandas(train, "booster string").collect()[0]["booster"])
 
 
-def _training_rows(data: DataFrame, spec: BoostingSpec) -> DataFrame:
+def train_rows(rows: pd.DataFrame, spec: BoostingSpec) -> str:
+    """The trees of rows of ``training_rows`` that are all here, as text, by one thread."""
+    return _text(xgboost.train(train_parameters(spec), training_matrix(rows, spec), num_boost_round=spec.trees), spec)
+
+
+def training_matrix(
+    rows: pd.DataFrame, spec: BoostingSpec, *, ref: xgboost.DMatrix | None = None
+) -> xgboost.QuantileDMatrix:
+    """Rows of ``training_rows`` as xgboost takes them, cut at the quantiles of ``ref`` when there is one."""
+    values = rows[spec.inner_names].astype("float32")
+    return xgboost.QuantileDMatrix(values, label=rows[LABEL], weight=rows[WEIGHT], nthread=1, ref=ref)
+
+
+def train_parameters(spec: BoostingSpec) -> dict[str, object]:
+    """What ``xgboost.train`` is given."""
+    return {"objective": "binary:logistic", "nthread": 1, **spec.parameters()}
+
+
+def training_rows(data: DataFrame, spec: BoostingSpec, *keep: Column) -> DataFrame:
+    """Label, weight (1 on average), the features under their inner names, and ``keep``; rows of weight 0 are left out.
+
+    In ``spec.workers`` partitions, sorted by content. Raises as ``fit_boosting`` does.
+    """
     require_numbers(data, "data", (spec.target, *([spec.weight] if spec.weight else [])))
     features = _numbers(data, spec.features)
-    target = column(spec.target).cast("double")
-    _check_target(data.select(target.alias("target")), spec.target)
-    inner = [value.alias(name) for value, name in zip(features, spec.inner_names, strict=True)]
+    target = column(spec.target).cast("double").alias(LABEL)
     weight = column(spec.weight).cast("double") if spec.weight else F.lit(1.0)
-    rows = data.select(target.alias(LABEL), weight.alias(WEIGHT), *inner)
+    counted = data.select(target, weight.alias(WEIGHT)).where(F.col(WEIGHT) > 0)
+    unit = _check_target(counted, spec.target)
+    inner = [value.alias(name) for value, name in zip(features, spec.inner_names, strict=True)]
+    rows = data.where(weight > 0).select(target, (weight / F.lit(unit)).alias(WEIGHT), *inner, *keep)
     return rows.repartition(spec.workers, *rows.columns).sortWithinPartitions(*rows.columns)
 
 
-def _check_target(targets: DataFrame, name: str) -> None:
-    found = targets.agg(
-        F.sum(F.when(F.col("target") == 1, 1).otherwise(0)).alias("bad"),
-        F.sum(F.when(F.col("target") == 0, 1).otherwise(0)).alias("good"),
+def _check_target(rows: DataFrame, name: str) -> float:
+    """Raise ``ValueError`` unless every row is 0 or 1 and both occur; the mean weight of a row."""
+    found = rows.agg(
+        F.sum(F.when(F.col(LABEL) == 1, 1).otherwise(0)).alias("bad"),
+        F.sum(F.when(F.col(LABEL) == 0, 1).otherwise(0)).alias("good"),
         F.count(F.lit(1)).alias("rows"),
+        F.avg(WEIGHT).alias("unit"),
     ).collect()[0]
     bad, good = found["bad"] or 0, found["good"] or 0
     if bad + good != found["rows"]:
@@ -258,6 +291,7 @@ def _check_target(targets: DataFrame, name: str) -> None:
         raise ValueError(f"target: column {name!r} has {strange} rows that are neither 0 nor 1; remove them")
     if not (bad and good):
         raise ValueError(f"target: column {name!r} has {good} goods and {bad} bads; both are needed to train")
+    return float(found["unit"])
 
 
 def _numbers(data: DataFrame, features: tuple[str, ...]) -> list[Column]:
@@ -269,9 +303,9 @@ def _scores(booster: xgboost.Booster, spec: BoostingSpec, frame: pd.DataFrame) -
     matrix = _matrix(spec, frame)
     scores = {"probability": booster.predict(matrix).astype("float64")}
     if spec.reasons:
-        parts = booster.predict(matrix, pred_contribs=True)[:, :-1]
+        parts = spec.by_subject(booster.predict(matrix, pred_contribs=True)[:, :-1])
         order = np.argsort(-parts, axis=1, kind="stable")
-        names = np.array(spec.features, dtype=object)
+        names = np.array(spec.subjects, dtype=object)
         for rank in range(spec.reasons):
             scores[f"reason_{rank + 1}"] = _reason(parts, order, names, rank)
     return pd.DataFrame(scores)

@@ -19,6 +19,8 @@ TRAIN, TEST = "train", "test"
 MOST_VALUES, MOST_MOMENTS = 20, 100_000
 # A hash as a share: the highest bits that a double holds exactly.
 HASHES = 2**53
+# So many equal rows, or this share of their outcome's rows, can be copies of one case.
+MOST_COPIES, COPIES_SHARE = 5, 0.01
 
 
 @dataclass(frozen=True)
@@ -152,9 +154,48 @@ def split_at_random(
     group counts as bad when one of its rows is. Rows that are neither good nor bad keep their ``state``. One
     shuffle by keys, one of a threshold a stratum (exact to 1 row in 10,000).
     """
-    share = F.pmod(F.xxhash64(F.lit(seed), *map(column, keys)), F.lit(HASHES)) / F.lit(float(HASHES))
     worst = F.max((state == "bad").cast("int")).over(Window.partitionBy(*map(column, keys)))
+    share = _hash_share(seed, [column(key) for key in keys])
     drawn = data.withColumns({"__state": state, "__share": share}).withColumn("__worst", worst)
+    return _dealt(drawn, test_share)
+
+
+def split_rows_at_random(
+    data: DataFrame, state: Column, *, ignore: Sequence[str] = (), test_share: float = 0.3, seed: int = 0
+) -> tuple[DataFrame, int]:
+    """``split_at_random`` of rows without an identifier, and how many rows stand in groups that were parted.
+
+    Rows that are equal in all columns but ``ignore`` (a weight, whose scale must not matter) are likely copies of one
+    case and stay together. But a pattern of over 5 rows and over 1 % of the rows of its outcome is no copy: many cases
+    look like that in a table of few columns. It is parted row by row, or the test would not be like the train.
+    One shuffle by all columns, one of a threshold a stratum.
+    """
+    keys = [column(name) for name in data.columns if name not in ignore]
+    counted = data.withColumn("__state", state)
+    by_state = {row["__state"]: row["count"] for row in counted.groupBy("__state").count().collect()}
+    most = F.lit(MOST_COPIES)
+    for name, rows in by_state.items():
+        most = F.when(F.col("__state") == name, max(MOST_COPIES, COPIES_SHARE * rows)).otherwise(most)
+    alike = Window.partitionBy(*keys)
+    copies = counted.withColumns(
+        {
+            "__large": F.count(F.lit(1)).over(alike) > most,
+            "__turn": F.row_number().over(alike.orderBy(*map(column, data.columns))),
+        }
+    )
+    own = F.when(F.col("__large"), F.col("__turn"))
+    drawn = copies.withColumns({"__share": _hash_share(seed, [*keys, own]), "__worst": (state == "bad").cast("int")})
+    parted = drawn.where(F.col("__large") & F.col("__state").isin(*LEARNT)).count()
+    return _dealt(drawn.drop("__large", "__turn"), test_share), parted
+
+
+def _hash_share(seed: int, keys: Sequence[Column]) -> Column:
+    """A number from 0 to 1 that depends on the seed and the keys alone."""
+    return F.pmod(F.xxhash64(F.lit(seed), *keys), F.lit(HASHES)) / F.lit(float(HASHES))
+
+
+def _dealt(drawn: DataFrame, test_share: float) -> DataFrame:
+    """``__split`` from ``__state``, ``__share`` and ``__worst``: of each stratum the largest are tested."""
     learnt = drawn.where(F.col("__state").isin(*LEARNT)).groupBy("__worst")
     ends = learnt.agg(F.percentile_approx("__share", 1 - test_share, 10_000).alias("end")).collect()
     train = [(F.col("__worst") == row["__worst"]) & (F.col("__share") <= row["end"]) for row in ends]

@@ -17,7 +17,16 @@ from strata.jobs.runtime.run import Context
 from strata.jobs.sources.anytable import AnyTable, read_any
 from strata.jobs.steps.card_options import CardOptions
 from strata.models.binning import Splits
-from strata.models.labels import LEARNT, TRAIN, LabelRules, split_at_random, split_by_time, target_meaning, vintage
+from strata.models.labels import (
+    LEARNT,
+    TRAIN,
+    LabelRules,
+    split_at_random,
+    split_by_time,
+    split_rows_at_random,
+    target_meaning,
+    vintage,
+)
 from strata.models.screening import Roles, profile, roles
 
 STATE, SPLIT, PERIOD = "__state", "__split", "__period"
@@ -31,7 +40,7 @@ class CardTable:
     """The rows with ``__state``, ``__split`` and ``__period``, and what is known about them.
 
     ``options`` name columns as ``rows`` do. ``counts`` is (split, state) to number of rows; ``began`` is where the
-    test begins in time, None for a random split.
+    test begins in time, None for a random split; ``parted`` the number of equal rows that were not kept together.
     """
 
     rows: DataFrame
@@ -42,6 +51,7 @@ class CardTable:
     roles: Roles
     counts: Mapping[tuple[str, str], int]
     began: str | None
+    parted: int = 0
 
     @property
     def has_periods(self) -> bool:
@@ -145,14 +155,23 @@ def _split(context: Context, table: CardTable, state: Column) -> CardTable:
         began = str(cut)
         rows = table.rows.withColumns({SPLIT: part, PERIOD: vintage(table.rows, options.time)})
     else:
-        own = [name for name in (options.group, options.id) if name][:1] or table.rows.columns
-        rows = split_at_random(table.rows, state, keys=own, seed=context.settings.seed)
+        rows, parted = _split_at_random(context, table, state)
+        table = replace(table, parted=parted)
     rows = rows.withColumn(STATE, state).persist()
     found = rows.groupBy(SPLIT, STATE).count().collect()
     counts = {(row[SPLIT], row[STATE]): row["count"] for row in found}
     table.source.rows.unpersist()
     _check_sizes(options.target, counts)
     return replace(table, rows=rows, counts=counts, began=began)
+
+
+def _split_at_random(context: Context, table: CardTable, state: Column) -> tuple[DataFrame, int]:
+    """By group or identifier; without either by whole rows. The second is how many equal rows had to be parted."""
+    options, seed = table.options, context.settings.seed
+    own = [name for name in (options.group, options.id) if name][:1]
+    if own:
+        return split_at_random(table.rows, state, keys=own, seed=seed), 0
+    return split_rows_at_random(table.rows, state, ignore=[options.weight] if options.weight else [], seed=seed)
 
 
 def _check_sizes(target: str, counts: Mapping[tuple[str, str], int]) -> None:

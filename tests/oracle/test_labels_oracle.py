@@ -9,7 +9,14 @@ import pandas as pd
 import pytest
 from pyspark.sql import functions as F
 
-from strata.models.labels import LabelRules, split_at_random, split_by_time, target_meaning, vintage
+from strata.models.labels import (
+    LabelRules,
+    split_at_random,
+    split_by_time,
+    split_rows_at_random,
+    target_meaning,
+    vintage,
+)
 
 
 @pytest.fixture(scope="module")
@@ -79,6 +86,30 @@ def test_single_rows_are_stratified_to_the_row(data):
     told = split_at_random(data, state, keys=["id"], seed=7).toPandas()
     for _, part in told.groupby(told["outcome"] == "bad"):
         assert abs((part["__split"] == "test").sum() - 0.3 * len(part)) <= 1
+
+
+def test_equal_rows_stay_together_but_patterns_are_parted_and_weights_do_not_matter(spark):
+    rng = np.random.default_rng(2)
+    n = 2000
+    few = pd.DataFrame({"risk": rng.choice(["low", "high"], n), "home": rng.choice(["rent", "own"], n)})
+    few["bad"] = (rng.random(n) < np.where(few["risk"] == "high", 0.4, 0.1)).astype(int)
+    copies = pd.DataFrame({"risk": [f"copy {i % 150}" for i in range(600)], "home": "rent", "bad": 0})
+    frame = pd.concat([few, copies], ignore_index=True).assign(w=rng.choice([0.5, 2.0], n + 600))
+    told = {}
+    for scale in (1.0, 1000.0):
+        data = spark.createDataFrame(frame.assign(w=frame["w"] * scale))
+        rows, parted = split_rows_at_random(data, LabelRules("bad").state(data), ignore=["w"], seed=3)
+        told[scale] = rows.toPandas()
+        assert parted == n and len(told[scale]) == n + 600
+    found = told[1.0]
+    for _, part in found.groupby("bad"):
+        assert (part["__split"] == "test").mean() == pytest.approx(0.3, abs=0.005)
+    for _, part in found[found["risk"].isin(["low", "high"])].groupby(["risk", "home"]):
+        assert (part["__split"] == "test").mean() == pytest.approx(0.3, abs=0.08)
+    assert found[found["risk"].str.startswith("copy")].groupby("risk")["__split"].nunique().max() == 1
+    keys = ["risk", "home", "bad", "w", "__split"]
+    counts = [t.assign(w=t["w"] / scale).groupby(keys).size() for scale, t in told.items()]
+    pd.testing.assert_series_equal(*counts)
 
 
 @pytest.mark.parametrize(
