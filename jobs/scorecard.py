@@ -12,7 +12,7 @@ from strata.jobs.steps.card_options import CardOptions, add_options
 
 
 def body(context: Context) -> None:
-    """Read and screen the table, split it, fit card and challenger, test them, write everything down."""
+    """Read and screen the table, split it, fit card and challengers, test them, write everything down."""
     start, options = time.monotonic(), CardOptions.of(context.options)
     with card_input.refusals():
         table = card_input.prepare(context, options)
@@ -22,6 +22,7 @@ def body(context: Context) -> None:
     with context.progress.step("report") as step:
         step.says(f"open {report.page(table, fitted, tested).write(options.output / 'report.html')}")
     card_output.track(context, table, fitted, tested)
+    card_fit.warn_of_drops(context, fitted)
 
 
 JOB = Job(

@@ -162,7 +162,8 @@ def fit_challenger(
     make = _monotone_inputs if is_monotone else _free_inputs
     made = [one for name in features for one in make(binning.features[name])]
     # Numbered, so that no name can be that of another column.
-    inputs = tuple(replace(one, name=f"{turn}: {one.name}") for turn, one in enumerate(made))
+    kind = "monotone" if is_monotone else "free"
+    inputs = tuple(replace(one, name=f"{kind} {turn}: {one.name}") for turn, one in enumerate(made))
     trends = {one.name: _trend(binning.features[one.bins.feature]) for one in inputs} if is_monotone else {}
     spec = BoostingSpec(
         target=target,

@@ -121,7 +121,7 @@ class Suspect(NamedTuple):
 def suspects(binning: Binning, good_total: float, bad_total: float) -> list[Suspect]:
     """The features that look as if the outcome had made them, each once, in the order of the binning.
 
-    The totals are weights of all rows, weights counting as rows. A feature all of whose bins are pure is the target in
+    The totals are of all rows, in rows of mean weight. A feature all of whose bins are pure is the target in
     disguise; one with a lower 95 % end of AUC above 0.78 by itself is implausible; so is one that is filled (or
     missing) for one outcome only. Bins can't show a rarer outcome than their ``min_share``: ``Roles.disguises`` can.
     """
@@ -130,7 +130,7 @@ def suspects(binning: Binning, good_total: float, bad_total: float) -> list[Susp
 
 
 def _suspect(name: str, binned: BinnedFeature, goods: float, bads: float) -> Suspect | None:
-    good, bad = np.asarray(binned.good), np.asarray(binned.bad)
+    good, bad = np.asarray(binned.good) / binned.unit, np.asarray(binned.bad) / binned.unit
     filled = good + bad > 0
     if filled.sum() > 1 and not (good * bad).any():
         return Suspect(name, "target in disguise", f"{name!r} tells every outcome; it is the target in disguise")
@@ -158,7 +158,8 @@ def _by_filling(name: str, binned: BinnedFeature, goods: float, bads: float) -> 
         ("filled by outcome", sum(binned.good[ordinary]), sum(binned.bad[ordinary])),
         ("missing by outcome", binned.good[missing], binned.bad[missing]),
     )
-    for kind, good, bad in sides:
+    for kind, weight_good, weight_bad in sides:
+        good, bad = weight_good / binned.unit, weight_bad / binned.unit
         rest = (goods - good, bads - bad)
         for word, many, few, rest_many, rest_few in (
             ("bad", bad, good, rest[1], rest[0]),

@@ -13,10 +13,11 @@ from strata.jobs.reports.card_sections import (
     points,
     scores,
     selection,
+    sentence_on_prices,
     vintages,
 )
 from strata.jobs.reports.page import Page, Section, Tile
-from strata.jobs.steps.card_fit import BOOSTED, CARD, FittedCard, TestedCard
+from strata.jobs.steps.card_fit import CARD, COSTLY, FittedCard, TestedCard, sentence_on_drops
 from strata.jobs.steps.card_input import CardTable
 from strata.models.labels import TEST, TRAIN
 
@@ -67,23 +68,30 @@ def summary(table: CardTable, fitted: FittedCard, tested: TestedCard) -> Section
         f"is {area.value:.3f}, with a 95 % interval from {area.low:.3f} to {area.high:.3f}. It has "
         f"{len(fitted.card.features)} features; a higher score is safer."
     )
-    return Section("Summary", lead, [*_warnings(table, fitted, tested)] or ["Nothing stands against its use here."])
+    return Section("Summary", lead, _findings(table, fitted, tested))
 
 
-def _warnings(table: CardTable, fitted: FittedCard, tested: TestedCard) -> list[str]:
+def _findings(table: CardTable, fitted: FittedCard, tested: TestedCard) -> list[str]:
+    """What a reader must know before all else; each sentence follows from the figure that it names."""
     train, test = (tested.figures[CARD, split]["auc"] for split in (TRAIN, TEST))
-    other = tested.figures[BOOSTED, TEST]["auc"]
+    area = tested.intervals[CARD]["auc"]
     notes = [f"Suspected leak: {one.sentence}" for one in fitted.suspects]
+    if fitted.cost_of_drops > COSTLY:
+        notes.append(f"Dropped features would help: {sentence_on_drops(fitted)}.")
     if train - test > OVERFIT:
-        notes.append(f"It was better on the rows it learnt from (AUC {train:.3f}): expect less than its train figures.")
-    if other - test > 0.01:
         notes.append(
-            f"The boosted challenger reaches {other:.3f}: the price of interpretability is {other - test:.3f} AUC."
+            f"Its AUC is {train:.3f} on the rows it learnt from, {train - test:.3f} above the test: expect the latter."
         )
-    else:
-        notes.append(f"The boosted challenger reaches {other:.3f}: interpretability costs next to nothing here.")
-    if table.bads(TEST) < 100:
-        notes.append(f"Only {table.bads(TEST)} bads are in the test: differences of a few hundredths say nothing.")
+    notes.append(sentence_on_prices(tested))
+    notes.append(
+        f"With {table.bads(TEST):,} bads in the test the AUC is known to about ±{(area.high - area.low) / 2:.3f}: "
+        "smaller differences between models may be chance."
+    )
+    if table.parted:
+        notes.append(
+            f"{table.parted:,} rows are equal to many others in every column: they were parted at random between train "
+            "and test, as if each were a case of its own."
+        )
     return notes
 
 

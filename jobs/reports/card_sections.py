@@ -8,9 +8,19 @@ import pandas as pd
 from strata.jobs.reports import charts
 from strata.jobs.reports.binned import binned_figure
 from strata.jobs.reports.page import Figure, Section, Sheet
-from strata.jobs.steps.card_fit import APPROVED, BOOSTED, CARD, FittedCard, TestedCard
+from strata.jobs.steps.card_fit import (
+    APPROVED,
+    BOOSTED,
+    CARD,
+    MONOTONE,
+    FittedCard,
+    TestedCard,
+    describe_trees,
+    shifted_features,
+)
 from strata.jobs.steps.card_input import PERIOD, CardTable
 from strata.models.cutoffs import Economics, best_cut_off, strategy_table
+from strata.models.drift import find_drift
 from strata.models.evaluation import (
     ScoreTable,
     calibration_line,
@@ -26,6 +36,10 @@ from strata.models.labels import TEST, TRAIN
 PLAIN = Economics(1.0, 5.0)
 BANDS = 10
 MOST_PLOTS, MOST_POINTS = 30, 400
+SHIFTS = (
+    "Largest PSI of each kept feature over the train's periods, thin ones merged; later AUC is that of the earlier half's "
+    "WOE on the later half"
+)
 
 
 def sheet(table: pd.DataFrame, caption: str = "", *, folded: bool = False) -> Sheet:
@@ -102,10 +116,27 @@ def selection(fitted: FittedCard) -> Section:
     kept = table[table["kept"]].drop(columns=["kept", "stage"]).sort_values("iv", ascending=False)
     lead = f"{len(kept)} features stay" + (f", {len(dropped)} go: {by_stage}." if len(dropped) else ", none goes.")
     gone = dropped[["feature", "stage", "reason", "iv"]].sort_values("iv", ascending=False)
-    sheets = [sheet(kept, "Kept: coefficients of WOE, all of the expected sign")]
-    return Section(
-        "Selection", lead, sheets=sheets + ([sheet(gone, "Dropped, with the reason", folded=True)] if len(gone) else [])
-    )
+    turned = [name for name, value in zip(kept["feature"], kept["coefficient"], strict=True) if value > 0]
+    signs = f"against their WOE: {', '.join(turned)} (forced)" if turned else "all of the expected sign"
+    sheets = [sheet(kept, f"Kept: coefficients of WOE, {signs}")]
+    if fitted.drops:
+        sheets.append(sheet(_worth(fitted), "What each rule's drops are worth: AUC out of fold without and with them"))
+    if len(gone):
+        sheets.append(sheet(gone, "Dropped, with the reason", folded=True))
+    moving = [
+        f"{name} moves over time and stays: {drift.sentence}."
+        for name, drift in shifted_features(fitted.card, fitted.spec).items()
+    ]
+    return Section("Selection", lead, moving, sheets=sheets)
+
+
+def _worth(fitted: FittedCard) -> pd.DataFrame:
+    """One row per rule, the last for all together."""
+    rows = [
+        (drop.rule, len(drop.features), drop.information, drop.auc_without, drop.auc_with, drop.cost)
+        for drop in fitted.drops
+    ]
+    return pd.DataFrame(rows, columns=["rule", "features", "information", "auc_without", "auc_with", "difference"])
 
 
 def discrimination(tested: TestedCard) -> Section:
@@ -205,8 +236,10 @@ def scores(fitted: FittedCard, tested: TestedCard) -> Section:
     before, after = (_banded(table, ends, factor, offset) for table in (train, test))
     counts = [part.sum(axis=1) for part in (before, after)]
     shift, noise = psi(*counts), psi_noise(*counts)
-    word = "stable" if shift < 0.1 else "moving" if shift < 0.25 else "shifted"
-    lead = f"PSI of the score between train and test is {shift:.3f} ({word}; chance alone stays under {noise:.3f})."
+    lead = (
+        f"PSI of the score between train and test is {shift:.3f} ({_size(shift, noise)}: chance alone stays under "
+        f"{noise:.3f})."
+    )
     with np.errstate(invalid="ignore"):
         rates = after[:, 1] / after.sum(axis=1)
     picture = charts.distribution(
@@ -224,6 +257,13 @@ def scores(fitted: FittedCard, tested: TestedCard) -> Section:
         figures=[Figure(picture, "The test by score, bands are tenths of the train; the line is the bad rate.")],
         sheets=[sheet(table)],
     )
+
+
+def _size(shift: float, noise: float) -> str:
+    """A PSI in words."""
+    if shift <= noise:
+        return "no more than chance"
+    return "small" if shift < 0.1 else "moving" if shift < 0.25 else "shifted"
 
 
 def _scores(table: ScoreTable, factor: float, offset: float) -> np.ndarray:
@@ -245,15 +285,12 @@ def vintages(fitted: FittedCard, tested: TestedCard) -> Section:
         "went bad": (list(range(len(table))), table["bad_rate"].tolist()),
         "predicted": (list(range(len(table))), table["mean_probability"].tolist()),
     }
-    moved = [
-        (name, worst.period, worst.psi, worst.noise)
-        for name, binned in fitted.card.kept.items()
-        if (worst := max(binned.shifts(), key=lambda shift: shift.psi, default=None))
-    ]
-    shifts = pd.DataFrame(moved, columns=["feature", "period", "psi", "psi_by_chance"]).sort_values(
-        "psi", ascending=False
-    )
-    lead = f"{len(table)} periods, {table['period'].iloc[0]} to {table['period'].iloc[-1]}; the test comes last."
+    drifts = {name: find_drift(binned, 0.0) for name, binned in fitted.card.kept.items()}
+    moved = [(name, *drift.shift, drift.later_auc.value) for name, drift in drifts.items() if drift is not None]
+    columns = ["feature", "period", "against", "psi", "psi_by_chance", "later_auc"]
+    shifts = pd.DataFrame(moved, columns=columns).sort_values("psi", ascending=False)
+    thin = "" if moved else "; the train's periods are too thin to judge the drift of features"
+    lead = f"{len(table)} periods, {table['period'].iloc[0]} to {table['period'].iloc[-1]}; the test comes last{thin}."
     picture = Figure(
         charts.lines(curves, xlabel="period, in order", ylabel="bad rate"), "Bad rate and mean probability by period."
     )
@@ -263,7 +300,7 @@ def vintages(fitted: FittedCard, tested: TestedCard) -> Section:
         figures=[picture],
         sheets=[
             sheet(table, "By period"),
-            sheet(shifts, "Largest PSI of each kept feature, one period of the train against the others"),
+            sheet(shifts, SHIFTS),
         ],
     )
 
@@ -331,10 +368,11 @@ def challenger(fitted: FittedCard, tested: TestedCard) -> Section:
     """What the trees find important, and whom they would swap."""
     importance = fitted.boosted.importance()
     top = importance[importance["gain_share"] > 0].head(15)
-    swaps, spec = tested.swaps, fitted.boosted.spec
+    swaps = tested.swaps
+    trials = pd.DataFrame([vars(trial) for trial in fitted.boosted.trials])
     lead = (
-        f"Were the challenger to approve the same {APPROVED:.0%} in the card's place, the bad rate of those it lets "
-        f"in, less that of those it turns away, would be {_difference(tested)}: below 0 the challenger is better."
+        f"Were the challenger to approve the same {tested.approved:.0%} in the card's place, the bad rate of those it "
+        f"lets in, less that of those it turns away, would be {_difference(tested)}: below 0 the challenger is better."
     )
     table = swaps.table.reset_index()
     picture = Figure(
@@ -344,10 +382,35 @@ def challenger(fitted: FittedCard, tested: TestedCard) -> Section:
     return Section(
         "Challenger",
         lead,
-        [f"{spec.trees} monotone trees of depth {spec.max_depth}, same rows, same trends."],
+        [
+            f"{describe_trees(fitted.boosted)}; no trend is imposed and no feature was dropped for it.",
+            f"Beside it {describe_trees(fitted.monotone)}, as monotone as the bins.",
+            sentence_on_prices(tested),
+            *_on_approval(tested),
+        ],
         [picture],
-        [sheet(table, "Swap set on the test")],
+        [sheet(table, "Swap set on the test"), sheet(trials, "Shapes of trees that were tried, on rows held out")],
     )
+
+
+def sentence_on_prices(tested: TestedCard) -> str:
+    """What monotonicity and the card's form cost on the test, as two numbers."""
+    free, bound, card = (tested.figures[model, TEST]["auc"] for model in (BOOSTED, MONOTONE, CARD))
+    prices = tested.prices
+    return (
+        f"The free challenger's AUC is {free:.3f}, the monotone one's {bound:.3f}, the card's {card:.3f}: monotonicity "
+        f"costs {prices['monotonicity']:+.3f} and the card's form {prices['form']:+.3f} AUC on the test."
+    )
+
+
+def _on_approval(tested: TestedCard) -> list[str]:
+    """Why more are approved than usual, when they are."""
+    if tested.approved <= APPROVED:
+        return []
+    return [
+        f"More than {APPROVED:.0%} of the test share the safest score of one model, so models are compared where "
+        f"{tested.approved:.0%} are approved."
+    ]
 
 
 def _difference(tested: TestedCard) -> str:

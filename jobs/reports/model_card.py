@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from strata.jobs.steps.card_fit import BOOSTED, CARD, FittedCard, TestedCard
+from strata.jobs.reports.card_sections import sentence_on_prices
+from strata.jobs.steps.card_fit import COSTLY, FittedCard, TestedCard, sentence_on_drops
 from strata.jobs.steps.card_input import CardTable
 from strata.models.labels import TEST, TRAIN
 
@@ -27,11 +28,13 @@ def model_card(table: CardTable, fitted: FittedCard, tested: TestedCard) -> str:
         "Worth on the test": [
             *(f"{model}: AUC {of['auc'].value:.4f} ({of['auc'].low:.4f} to {of['auc'].high:.4f}), "
               f"KS {of['ks'].value:.4f} ({of['ks'].low:.4f} to {of['ks'].high:.4f})."
-              for model, of in ((name, tested.intervals[name]) for name in (CARD, BOOSTED))),
+              for model, of in tested.intervals.items()),
+            sentence_on_prices(tested),
         ],
         "Features": [f"`{table.source.names[name]}`, IV {binned.iv:.3f}" for name, binned in fitted.card.kept.items()],
         "Limits": [
             *(f"Suspected leak: {one.sentence}" for one in fitted.suspects),
+            *([f"Dropped features would help: {sentence_on_drops(fitted)}."] if fitted.cost_of_drops > COSTLY else []),
             "It speaks for people like those in its data; those whom an earlier policy refused are not among them "
             "unless their outcome was inferred.",
             f"Fairness was reported on: {protected}.",

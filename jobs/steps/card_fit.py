@@ -1,12 +1,14 @@
-"""Fitting and testing of ``strata scorecard``: bins, suspects, card, challenger, and what they are worth."""
+"""Fitting and testing of ``strata scorecard``: bins, suspects, card, challengers, and what they are worth."""
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+import numpy as np
 import pandas as pd
-from pyspark.sql import Column, DataFrame
+from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
 from strata.jobs.runtime.errors import InputError
@@ -14,41 +16,54 @@ from strata.jobs.runtime.run import Context
 from strata.jobs.steps.card_input import PERIOD, SPLIT, STATE, CardTable, read_splits
 from strata.models.binning import Binning, bin_rows
 from strata.models.binning_rows import column
-from strata.models.boosting import Boosting, fit_boosting
-from strata.models.challenger import challenger_columns, challenger_spec
+from strata.models.challenger import Challenger, fit_challenger
+from strata.models.drift import Drift, find_drift
+from strata.models.drop_worth import DropWorth, drop_worth
 from strata.models.evaluation import Interval, ScoreTable, bootstrap_intervals, measures, score_table
 from strata.models.fairness import fairness_report
 from strata.models.labels import LEARNT, TEST, TRAIN
 from strata.models.scorecard import Scorecard, ScorecardSpec, fit_binned, require_features
 from strata.models.screening import Suspect, suspects
-from strata.models.selection import screen_alone
 from strata.models.swap import SwapSet, swap_set
 from strata.models.training import training
 
-CARD, BOOSTED = "scorecard", "boosted"
+CARD, BOOSTED, MONOTONE = "scorecard", "boosted", "monotone"
 REASONS = 4
-BAD, ROW, BOOSTED_SCORE = "__bad", "__row", "challenger_probability"
+BAD, ROW = "__bad", "__row"
+RISKS = {CARD: "probability", BOOSTED: "challenger_probability", MONOTONE: "monotone_probability"}
 # Where swaps and fairness are looked at: the share of applicants that either model may approve.
 APPROVED = 0.7
+# From so much AUC on the drops of all rules together are warned of at the end of the run.
+COSTLY = 0.01
 
 
 @dataclass(frozen=True)
 class FittedCard:
-    """The card, its challenger, every feature's bins, and the features that look like leaks."""
+    """The card, its two challengers, every feature's bins, the features that look like leaks, what drops are worth."""
 
     card: Scorecard
-    boosted: Boosting
+    boosted: Challenger
+    monotone: Challenger
     binning: Binning
     suspects: tuple[Suspect, ...]
+    drops: tuple[DropWorth, ...]
     spec: ScorecardSpec
+
+    @property
+    def cost_of_drops(self) -> float:
+        """What the drops of all rules together cost in AUC out of fold; 0 when nothing was dropped."""
+        return self.drops[-1].cost if self.drops else 0.0
 
 
 @dataclass(frozen=True)
 class TestedCard:
-    """What both models do on train and test.
+    """What the models do on train and test.
 
-    ``scored`` has the rows in ``__row`` with what both models add to them; ``tables`` and ``figures`` are by
-    (model, split), ``intervals`` of the test by model and measure.
+    ``scored`` has the rows in ``__row`` with what the models add to them; ``tables`` and ``figures`` are by (model,
+    split), ``intervals`` of the test by model and measure. The tables count effective rows (of weights Kish's
+    (Σw)² / Σw²), so that intervals are right whatever the unit of the weights; ``n`` of the figures is the weight of
+    the rows. ``approved`` is the share at which swaps are looked at: more than ``APPROVED`` where more rows than that
+    have the safest score.
     """
 
     scored: DataFrame
@@ -56,33 +71,99 @@ class TestedCard:
     figures: Mapping[tuple[str, str], Mapping[str, float]]
     intervals: Mapping[str, Mapping[str, Interval]]
     swaps: SwapSet
+    approved: float
     fairness: pd.DataFrame | None
     by_period: pd.DataFrame | None
 
+    @property
+    def prices(self) -> dict[str, float]:
+        """AUC on the test that ``monotonicity`` costs the trees, and that the card's ``form`` costs beside them."""
+        free, bound, card = (self.figures[model, TEST]["auc"] for model in (BOOSTED, MONOTONE, CARD))
+        return {"monotonicity": free - bound, "form": bound - card}
+
 
 def fit(context: Context, table: CardTable) -> FittedCard:
-    """Bin all features in one pass, name the suspects, select and regress, then train the challenger."""
+    """Bin all features in one pass, name the suspects, select and regress, then train the challengers."""
     spec, train = _spec(table), table.part(TRAIN)
     with context.progress.step("bin features") as step:
         rows = training(spec.source(train))
         binning = bin_rows(rows, spec.binning_rules)
         step.says(f"{sum(iv >= spec.min_iv for iv in binning.iv.values())} of {len(binning.iv)} tell something")
-    found = suspects(binning, rows.totals.good, rows.totals.bad)
+    found = suspects(binning, rows.totals.good / rows.totals.unit, rows.totals.bad / rows.totals.unit)
     _warn(context, table, found)
     with context.progress.step("fit scorecard") as step:
         card = fit_binned(rows, spec, binning)
         require_features(card)
         step.says(f"{len(card.features)} features kept")
-    with context.progress.step("fit challenger") as step:
-        dropped = screen_alone(binning, spec.selection_rules)
-        names = [name for name in binning.features if name not in dropped] or list(card.features)
-        boosting = challenger_spec(
-            binning, names, target=BAD, weight=spec.weight, bads=rows.totals.bad, reasons=REASONS
-        )
-        given = [column(spec.weight)] if spec.weight else []
-        boosted = fit_boosting(train.select(_bad().alias(BAD), *given, *challenger_columns(binning, names)), boosting)
-        step.says(f"{boosting.trees} trees of depth {boosting.max_depth} on {len(names)} features")
-    return FittedCard(card, boosted, binning, tuple(found), spec)
+    _warn_of_drift(context, card, spec)
+    with context.progress.step("worth of drops") as step:
+        drops = drop_worth(rows, binning, card.selection, spec.binning_rules, spec.selection_rules)
+        for drop in drops if len(drops) > 2 else drops[:1]:
+            step.says(describe_drop(drop))
+    names = [name for name in binning.features if name not in spec.forbidden]
+    fitted = {}
+    for model in (BOOSTED, MONOTONE):
+        with context.progress.step(f"fit {model} challenger") as step:
+            fitted[model] = _challenger(table, binning, names, model)
+            step.says(describe_trees(fitted[model]))
+    return FittedCard(card, fitted[BOOSTED], fitted[MONOTONE], binning, tuple(found), tuple(drops), spec)
+
+
+def _challenger(table: CardTable, binning: Binning, names: list[str], model: str) -> Challenger:
+    options = table.options
+    rows = table.part(TRAIN).withColumn(BAD, (F.col(STATE) == "bad").cast("int"))
+    return fit_challenger(
+        rows, binning, names, target=BAD, weight=options.weight, time=options.time,
+        group=options.group, reasons=REASONS if model == BOOSTED else 0, is_monotone=model == MONOTONE,
+    )  # fmt: skip
+
+
+def describe_drop(drop: DropWorth) -> str:
+    """What one rule's drops are worth, in words."""
+    count = f"{len(drop.features)} feature{'s' if len(drop.features) != 1 else ''}"
+    if math.isnan(drop.cost):
+        return f"{drop.rule} dropped {count} that with the others separate goods from bads"
+    return (
+        f"{drop.rule} dropped {count} with information {drop.information:.3f}: AUC out of fold {drop.auc_without:.3f} "
+        f"without them, {drop.auc_with:.3f} with"
+    )
+
+
+def describe_trees(model: Challenger) -> str:
+    """The shape of the trees and how it was chosen."""
+    spec, names = model.boosting.spec, len(model.features)
+    return f"{spec.trees} trees of depth {spec.max_depth} on {names} features, chosen on {model.judged_on}"
+
+
+def warn_of_drops(context: Context, fitted: FittedCard) -> None:
+    """A plain warning at the end of the run when what the rules dropped would have made a better card."""
+    if fitted.cost_of_drops > COSTLY:
+        context.progress.line(f"warning: {sentence_on_drops(fitted)}")
+
+
+def sentence_on_drops(fitted: FittedCard) -> str:
+    """What all drops together cost, which rule costs most, and what to do about it."""
+    together, worst = fitted.drops[-1], max(fitted.drops[:-1], key=lambda drop: np.nan_to_num(drop.cost))
+    names = ",".join(worst.features[:5]) + (",…" if len(worst.features) > 5 else "")
+    remedy = "--drift keep" if worst.rule == "drift" else f"--forced {names}"
+    return (
+        f"the features that the rules dropped are worth {together.cost:.3f} AUC out of fold "
+        f"({together.auc_without:.3f} without them, {together.auc_with:.3f} with); "
+        f"most of it went by the rule '{worst.rule}': {remedy} keeps them"
+    )
+
+
+def _warn_of_drift(context: Context, card: Scorecard, spec: ScorecardSpec) -> None:
+    """Name each kept feature that moves over time, though its risk keeps its sign."""
+    for name, drift in shifted_features(card, spec).items():
+        context.progress.line(f"warning: {name!r} moves over time and stays in the card: {drift.sentence}")
+
+
+def shifted_features(card: Scorecard, spec: ScorecardSpec) -> dict[str, Drift]:
+    """The kept features whose distribution shifts over the train's periods, and how."""
+    limit = math.inf if spec.max_psi is None else spec.max_psi
+    found = {name: find_drift(binned, limit) for name, binned in card.kept.items()}
+    return {name: drift for name, drift in found.items() if drift is not None and drift.movement == "shifted"}
 
 
 def _spec(table: CardTable) -> ScorecardSpec:
@@ -101,6 +182,7 @@ def _spec(table: CardTable) -> ScorecardSpec:
         forced=options.forced,
         forbidden=options.forbidden,
         selection=options.selection,
+        drift=options.drift,
         reasons=REASONS,
     )
 
@@ -114,63 +196,84 @@ def _warn(context: Context, table: CardTable, found: list[Suspect]) -> None:
         context.progress.line(f"warning: suspected leak: {one.sentence} It is kept; --exclude {name} drops it")
 
 
-def _bad() -> Column:
-    return (F.col(STATE) == "bad").cast("int")
-
-
 def test(context: Context, table: CardTable, fitted: FittedCard) -> TestedCard:
-    """Score every row with both models once, then measure on train and test apart."""
+    """Score every row with all models once, then measure on train and test apart."""
     with context.progress.step("score") as step:
         scored = _scored(table, fitted).persist()
         step.says(f"{scored.count():,} rows")
     with context.progress.step("test") as step:
-        learnt = _flat(table, scored)
-        risks = {CARD: "probability", BOOSTED: BOOSTED_SCORE}
+        units = _units(table)
+        learnt = _flat(table, scored, units)
+        keys = [(model, split) for model in RISKS for split in (TRAIN, TEST)]
         tables = {
-            (model, split): score_table(learnt.where(F.col(SPLIT) == split), target=BAD, risk=risk, weight="__weight")
-            for model, risk in risks.items()
-            for split in (TRAIN, TEST)
+            (model, split): score_table(
+                learnt.where(F.col(SPLIT) == split), target=BAD, risk=RISKS[model], weight="__weight"
+            )
+            for model, split in keys
         }
         figures = {key: measures(value) for key, value in tables.items()}
-        intervals = {model: bootstrap_intervals(tables[model, TEST], seed=context.settings.seed) for model in risks}
-        swaps = _swaps(learnt)
+        for (_, split), values in figures.items():
+            values["n"] *= units[split]
+        intervals = {model: bootstrap_intervals(tables[model, TEST], seed=context.settings.seed) for model in RISKS}
+        approved = max(APPROVED, *(_safest_share(tables[model, TEST]) for model in (CARD, BOOSTED)))
+        swaps = _swaps(learnt, approved)
         fairness = _fairness(table, learnt, tables[CARD, TEST])
         by_period = _by_period(learnt) if table.has_periods else None
         step.says(_told(figures, intervals))
-    return TestedCard(scored, tables, figures, intervals, swaps, fairness, by_period)
+    return TestedCard(scored, tables, figures, intervals, swaps, approved, fairness, by_period)
+
+
+def _safest_share(table: ScoreTable) -> float:
+    """The share of rows that have the safest score."""
+    return float(table.good[0] + table.bad[0]) / table.rows
+
+
+def _units(table: CardTable) -> dict[str, float]:
+    """The weight of one effective row of train and of test: Σw² / Σw."""
+    if table.options.weight is None:
+        return {TRAIN: 1.0, TEST: 1.0}
+    weight = column(table.options.weight).cast("double")
+    learnt = table.rows.where(F.col(STATE).isin(*LEARNT))
+    found = learnt.groupBy(SPLIT).agg((F.sum(weight * weight) / F.sum(weight)).alias("unit")).collect()
+    return {row[SPLIT]: float(row["unit"]) for row in found}
 
 
 def _scored(table: CardTable, fitted: FittedCard) -> DataFrame:
-    """The row whole in ``__row``, so that no column of it can be taken for ours, and both models' columns."""
+    """The row whole in ``__row``, so that no column of it can be taken for ours, and the models' columns."""
     whole = table.rows.withColumn(ROW, F.struct("*"))
     card = fitted.card.columns()
-    inputs = challenger_columns(fitted.binning, fitted.boosted.spec.features)
-    both = whole.select(ROW, F.struct(*card.values()).alias("__card"), *inputs)
-    boosted = fitted.boosted.score(both)
-    return boosted.select(
+    inputs = [*fitted.boosted.columns(), *fitted.monotone.columns()]
+    prepared = whole.select(ROW, F.struct(*card.values()).alias("__card"), *inputs)
+    free = fitted.boosted.boosting.score(prepared)
+    named = free.withColumnsRenamed(
+        {name: f"challenger_{name}" for name in ("probability", *fitted.boosted.reason_columns)}
+    )
+    both = fitted.monotone.boosting.score(named)
+    return both.select(
         ROW,
         *[F.col("__card")[name].alias(name) for name in card],
-        F.col("probability").alias(BOOSTED_SCORE),
-        *[F.col(name).alias(f"challenger_{name}") for name in fitted.boosted.reason_columns],
+        *[name for name in named.columns if name.startswith("challenger_")],
+        F.col("probability").alias(RISKS[MONOTONE]),
     )
 
 
-def _flat(table: CardTable, scored: DataFrame) -> DataFrame:
-    """What measuring needs of the good and bad rows."""
+def _flat(table: CardTable, scored: DataFrame, units: Mapping[str, float]) -> DataFrame:
+    """What measuring needs of the good and bad rows; weights in effective rows."""
     row, options = F.col(ROW), table.options
-    weight = row[options.weight].cast("double") if options.weight else F.lit(1.0)
+    unit = F.when(row[SPLIT] == TRAIN, units[TRAIN]).otherwise(units[TEST])
+    weight = row[options.weight].cast("double") / unit if options.weight else F.lit(1.0)
     kept = [row[name].alias(name) for name in (SPLIT, *([PERIOD] if table.has_periods else ()))]
     protected = [row[name].alias(f"protected {i}") for i, name in enumerate(options.protected)]
     bad = (row[STATE] == "bad").cast("int").alias(BAD)
     return scored.where(row[STATE].isin(*LEARNT)).select(
-        *kept, bad, weight.alias("__weight"), "score", "probability", BOOSTED_SCORE, "grade", *protected
+        *kept, bad, weight.alias("__weight"), "score", "grade", *RISKS.values(), *protected
     )
 
 
-def _swaps(learnt: DataFrame) -> SwapSet:
+def _swaps(learnt: DataFrame, approved: float) -> SwapSet:
     """The challenger in the card's place, both approving the same share of the test."""
-    test = learnt.where(F.col(SPLIT) == TEST).withColumn("__safety", -F.col(BOOSTED_SCORE))
-    return swap_set(test, target=BAD, champion="score", challenger="__safety", approve=APPROVED, weight="__weight")
+    test = learnt.where(F.col(SPLIT) == TEST).withColumn("__safety", -F.col(RISKS[BOOSTED]))
+    return swap_set(test, target=BAD, champion="score", challenger="__safety", approve=approved, weight="__weight")
 
 
 def _fairness(table: CardTable, learnt: DataFrame, scores: ScoreTable) -> pd.DataFrame | None:
@@ -204,7 +307,7 @@ def _told(
     figures: Mapping[tuple[str, str], Mapping[str, float]], intervals: Mapping[str, Mapping[str, Interval]]
 ) -> str:
     parts = []
-    for model in (CARD, BOOSTED):
+    for model in RISKS:
         area = intervals[model]["auc"]
         parts.append(
             f"{model} AUC {area.value:.3f} ({area.low:.3f} to {area.high:.3f}), KS {figures[model, TEST]['ks']:.3f}"

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
 
-from strata.models.selection_rules import SELECTIONS
+from strata.models.selection_rules import DROPPED_DRIFTS, SELECTIONS
 
 
 @dataclass(frozen=True)
@@ -35,6 +35,8 @@ class CardOptions:
     min_share: float
     stability: float
     selection: str
+    drift: str
+    monotone: bool
     profit: float | None
     loss: float | None
     model: str | None
@@ -83,6 +85,13 @@ def add_options(arguments: argparse.ArgumentParser) -> None:
     by_hand.add_argument(
         "--selection", choices=SELECTIONS, default=SELECTIONS[0], help="how features are chosen (default %(default)s)"
     )
+    by_hand.add_argument(
+        "--drift",
+        choices=[*DROPPED_DRIFTS],
+        default="reversed",
+        help="with --time, drop features whose risk turns round over the train's time (reversed), whose distribution "
+        "shifts too (shifted), or none (keep); default %(default)s",
+    )
     answer = arguments.add_argument_group("the answer")
     answer.add_argument("--output", type=Path, required=True, metavar="DIR", help="where everything is written")
     answer.add_argument(
@@ -90,6 +99,9 @@ def add_options(arguments: argparse.ArgumentParser) -> None:
     )
     answer.add_argument("--profit", type=float, metavar="MONEY", help="earned on a good account, for the cut-offs")
     answer.add_argument("--loss", type=float, metavar="MONEY", help="lost on a bad one")
+    answer.add_argument(
+        "--monotone", action="store_true", help="write the monotone challenger and its scores beside the free one"
+    )
     answer.add_argument("--model", metavar="NAME", help="register the scorecard in MLflow under this name")
 
 

@@ -18,7 +18,7 @@ from pyspark.sql import functions as F
 from strata.jobs.reports.model_card import model_card
 from strata.jobs.runtime.run import Context
 from strata.jobs.runtime.tracking import CHALLENGER, CHAMPION, Tracking
-from strata.jobs.steps.card_fit import BOOSTED, CARD, ROW, FittedCard, TestedCard
+from strata.jobs.steps.card_fit import BOOSTED, CARD, MONOTONE, RISKS, ROW, FittedCard, TestedCard
 from strata.jobs.steps.card_input import PERIOD, SPLIT, STATE, CardTable
 from strata.models.labels import TEST, TRAIN
 
@@ -52,10 +52,11 @@ def texts(table: CardTable, fitted: FittedCard, tested: TestedCard, seconds: flo
         "scorecard.json": card.to_json(),
         "scorecard.sql": f"SELECT *,\n{card.to_sql('ansi')}\nFROM applications\n",
         "challenger.json": fitted.boosted.to_json(),
+        **({"challenger_monotone.json": fitted.monotone.to_json()} if table.options.monotone else {}),
         "points.csv": card.points_table().to_csv(index=False),
         "binning.csv": _bins(fitted).to_csv(index=False),
         "selection.csv": card.selection_table().to_csv(index=False),
-        "metrics.json": json.dumps(metrics(tested, seconds), indent=1, allow_nan=False),
+        "metrics.json": json.dumps(metrics(fitted, tested, seconds), indent=1, allow_nan=False),
         "model_card.md": model_card(table, fitted, tested),
     }
 
@@ -65,11 +66,29 @@ def _bins(fitted: FittedCard) -> pd.DataFrame:
     return pd.concat(parts)[["feature", *parts[0].columns.drop("feature")]]
 
 
-def metrics(tested: TestedCard, seconds: float) -> dict[str, Any]:
-    """auc, ks, gini, brier, bad_rate and n of train and test, the test's with intervals; the challenger's too."""
+def metrics(fitted: FittedCard, tested: TestedCard, seconds: float) -> dict[str, Any]:
+    """auc, ks, gini, brier, bad_rate and n of train and test, the test's with intervals; the challengers' too.
+
+    ``prices`` are the AUC that monotonicity and the card's form cost on the test; ``drops`` what each rule's drops are
+    worth out of fold.
+    """
     answer: dict[str, Any] = {split: _figures(tested, CARD, split) for split in (TRAIN, TEST)}
-    answer["challenger"] = {split: _figures(tested, BOOSTED, split) for split in (TRAIN, TEST)}
-    return answer | {"seconds": round(seconds, 2)}
+    for name, model in (("challenger", BOOSTED), ("monotone", MONOTONE)):
+        answer[name] = {split: _figures(tested, model, split) for split in (TRAIN, TEST)}
+    drops = {
+        drop.rule: {
+            "features": list(drop.features),
+            "information": drop.information,
+            "auc_without": _or_none(drop.auc_without),
+            "auc_with": _or_none(drop.auc_with),
+        }
+        for drop in fitted.drops
+    }
+    return answer | {"prices": tested.prices, "drops": drops, "seconds": round(seconds, 2)}
+
+
+def _or_none(value: float) -> float | None:
+    return value if math.isfinite(value) else None
 
 
 def _figures(tested: TestedCard, model: str, split: str) -> dict[str, Any]:
@@ -96,7 +115,8 @@ def _scored(table: CardTable, fitted: FittedCard, tested: TestedCard) -> Any:
     own = [name for name in table.rows.columns if name not in (STATE, SPLIT, PERIOD)]
     outcome = F.when(row[STATE] == "bad", 1).when(row[STATE] == "good", 0)
     added: dict[str, Column] = {"split": row[SPLIT], "outcome": row[STATE], "bad": outcome}
-    added |= {name: F.col(name) for name in tested.scored.columns if name != ROW}
+    hidden = {ROW} if table.options.monotone else {ROW, RISKS[MONOTONE]}
+    added |= {name: F.col(name) for name in tested.scored.columns if name not in hidden}
     names = delta_names(own, taken=added)
     return tested.scored.select(
         *[row[name].alias(names[name]) for name in own], *[value.alias(name) for name, value in added.items()]
@@ -144,7 +164,7 @@ def track(context: Context, table: CardTable, fitted: FittedCard, tested: Tested
 def _flat_metrics(tested: TestedCard) -> dict[str, float]:
     return {
         f"{model}_{split}_{name}": float(tested.figures[model, split][name])
-        for model in (CARD, BOOSTED)
+        for model in RISKS
         for split in (TRAIN, TEST)
         for name in MEASURES
         if math.isfinite(tested.figures[model, split][name])
