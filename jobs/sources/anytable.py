@@ -133,7 +133,7 @@ def find_column(names: Mapping[str, str], wanted: str) -> str | None:
     By its name in the file, by its own, or by the former whatever its case and the blanks around it; of equal names
     the first.
     """
-    by_file = {theirs: ours for ours, theirs in reversed(names.items())}
+    by_file = {theirs: ours for ours, theirs in reversed(list(names.items()))}
     any_case = {theirs.strip().lower(): ours for theirs, ours in by_file.items()}
     own = wanted if wanted in names else None
     return by_file.get(wanted) or own or any_case.get(wanted.strip().lower())

@@ -44,7 +44,7 @@ def cuts_at_line_ends(encoding: str) -> bool:
 
 def java_name(spark: SparkSession, encoding: str) -> str:
     """Java's name of an encoding that ``python_name`` returned. Raises ``UsageError`` when Java has none."""
-    charsets = spark._jvm.java.nio.charset.Charset  # type: ignore[union-attr]
+    charsets = spark._jvm.java.nio.charset.Charset
     known_as = [name for name, codec in aliases.items() if codec == aliases.get(_key(encoding), _key(encoding))]
     for name in (JAVA.get(encoding, encoding), *known_as):
         for spelling in (name, name.replace("_", "-"), name.replace("_", "").replace("-", "")):
