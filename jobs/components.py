@@ -8,12 +8,14 @@ from pathlib import Path
 
 from strata.jobs.runtime.run import Context, Job, run
 from strata.jobs.steps import edges
+from strata.jobs.steps.any_input import add_reading_options
 
 
 def _options(arguments: argparse.ArgumentParser) -> None:
     arguments.add_argument("--edges", type=Path, required=True, metavar="PATH", help="a table with columns src and dst")
     arguments.add_argument("--vertices", type=Path, metavar="PATH", help="a table with column id, for lone vertices")
     arguments.add_argument("--output", type=Path, required=True, metavar="DIR", help="where the answer is written")
+    add_reading_options(arguments)
 
 
 def body(context: Context) -> None:

@@ -14,6 +14,7 @@ from strata.jobs.runtime.run import Context, Job, day, run
 from strata.jobs.steps import feature_answers as answers
 from strata.jobs.steps import feature_uses
 from strata.jobs.steps import features as steps
+from strata.jobs.steps.any_input import add_reading_options
 
 VIEWS = tuple(feature_table(view).name for view in all_views())
 
@@ -54,6 +55,7 @@ def _training_set(arguments: argparse.ArgumentParser) -> None:
         help="columns of the spine that features may stand in for",
     )
     arguments.add_argument("--output", type=Path, required=True, metavar="DIR", help="where the set is written")
+    add_reading_options(arguments)
 
 
 def span(context: Context) -> tuple[date, date]:

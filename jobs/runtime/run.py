@@ -14,7 +14,7 @@ from datetime import UTC, date, datetime
 from hashlib import sha256
 
 from pyspark import SparkContext
-from pyspark.sql import SparkSession
+from pyspark.sql import DataFrame, SparkSession
 
 from strata.conf.settings import Settings, SettingsError, environments, load_settings
 from strata.jobs.runtime import ledger
@@ -38,6 +38,21 @@ class Context:
     run_id: str
     now: datetime
     options: argparse.Namespace
+    held: list[DataFrame] = field(default_factory=list, repr=False)
+
+    def keep(self, frame: DataFrame) -> DataFrame:
+        """Keep a frame in memory until the run ends, whatever its end."""
+        self.hold(frame)
+        return frame.persist()
+
+    def hold(self, frame: DataFrame) -> None:
+        """Free a frame, which somebody keeps in memory, when the run ends."""
+        self.held.append(frame)
+
+    def free(self) -> None:
+        """Let go of all frames: a later run in this session must see files as they are then."""
+        while self.held:
+            self.held.pop().unpersist()
 
     @property
     def as_of(self) -> date:
@@ -150,6 +165,8 @@ class _Run:
         except JobError as wrong:
             context.progress.line(f"stopped: {wrong}")
             return wrong.exit_code
+        finally:
+            context.free()
 
     def _locked(self) -> int:
         context = self.context

@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 import zlib
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from gzip import BadGzipFile
 from pathlib import Path
 from typing import Literal
@@ -18,13 +18,16 @@ from delta.tables import DeltaTable
 from py4j.protocol import Py4JJavaError
 from pyspark.errors import AnalysisException
 from pyspark.sql import DataFrame, SparkSession
+from pyspark.sql import functions as F
 from pyspark.sql import types as T
 
 from strata.jobs.runtime.delta_log import latest_version
 from strata.jobs.runtime.errors import InputError
+from strata.jobs.sources.csv_days import SetAside, refuse_undated, time_column, undated_rows
 from strata.jobs.sources.csv_layout import Layout, is_csv_name, layout, read_bytes, unique_names
-from strata.jobs.sources.csv_types import listed, plain_path, seen_columns, texts, typed
+from strata.jobs.sources.csv_types import SHOWN, Reading, Role, Scan, listed, plain_path, scan, texts, typed, whole_rows
 from strata.jobs.sources.deliveries import content_hash
+from strata.jobs.sources.parquet_columns import parquet_columns, read_parquet
 from strata.models.binning_rows import column
 
 Kind = Literal["csv", "parquet", "delta"]
@@ -37,7 +40,8 @@ class AnyTable:
     """A table as it was found.
 
     ``names`` maps each column of ``rows`` to its name in the file; ``notes`` are sentences on what was done;
-    ``fingerprint`` changes when the content does.
+    ``fingerprint`` changes when the content does; ``set_aside`` are the rows that are not among ``rows`` because
+    they have no time.
     """
 
     rows: DataFrame
@@ -45,6 +49,7 @@ class AnyTable:
     notes: tuple[str, ...]
     kind: Kind
     fingerprint: str
+    set_aside: tuple[SetAside, ...] = ()
 
 
 def read_any(
@@ -54,21 +59,29 @@ def read_any(
     separator: str | None = None,
     encoding: str | None = None,
     fewest: int = 2,
+    roles: Mapping[str, Role] | None = None,
 ) -> AnyTable:
     """Read a CSV file (``.gz`` too) or a folder of them, a Parquet file or folder, or a Delta table's folder.
 
-    CSV: the separator (, ; tab |) is found in the head, the encoding is UTF-8, UTF-16 by its mark, or as given
-    (cp1252, latin-1, gb18030, utf-16-le, utf-16-be); types come from one scan of all rows. Parquet and Delta
+    CSV: the separator (, ; tab |, or what Excel's line ``sep=`` says) is found in the head, the encoding is UTF-8,
+    UTF-16 by its mark, or as given, by any of its names; types come from one scan of all rows. Parquet and Delta
     keep their types; nested and binary columns are left out. A CSV of fewer than ``fewest`` columns is taken
-    for one whose separator wasn't found. Raises ``InputError`` (``UsageError`` for a wrong
-    ``separator`` or ``encoding``).
+    for one whose separator wasn't found.
+
+    ``roles`` maps names (see ``find_column``) to what columns are: the cells of an ``identifier`` of a CSV stay text,
+    character by character, blanks around them apart; an ``outcome`` keeps words such as None (``NULL_WORDS`` says
+    what is missing in which role); rows without a ``time`` are set aside while they are 1 % at most.
+
+    Raises ``InputError`` (``UsageError`` for a wrong ``separator`` or ``encoding``).
     """
     place = Path(path)
     try:
         kind, files = _find(place)
         if kind == "csv":
-            return _csv(spark, layout(files, separator=separator, encoding=encoding, fewest=fewest))
-        return _parquet(spark, place, files) if kind == "parquet" else _delta(spark, place)
+            shape = layout(files, separator=separator, encoding=encoding, fewest=fewest)
+            return _csv(spark, shape, roles or {})
+        table = _parquet(spark, place, files) if kind == "parquet" else _delta(spark, place)
+        return _dated(place, table, roles or {})
     except (BadGzipFile, EOFError, zlib.error) as wrong:
         raise InputError(f"{place}: can't be unpacked: {wrong}; get it again") from None
     except OSError as wrong:
@@ -114,18 +127,84 @@ def _begins_like_parquet(path: Path) -> bool:
         return content.read(len(PARQUET)) == PARQUET
 
 
-def _csv(spark: SparkSession, shape: Layout) -> AnyTable:
+def find_column(names: Mapping[str, str], wanted: str) -> str | None:
+    """The column that somebody calls ``wanted``, whose ``names`` map columns to names in the file; None without one.
+
+    By its name in the file, by its own, or by the former whatever its case and the blanks around it; of equal names
+    the first.
+    """
+    by_file = {theirs: ours for ours, theirs in reversed(list(names.items()))}
+    any_case = {theirs.strip().lower(): ours for theirs, ours in by_file.items()}
+    own = wanted if wanted in names else None
+    return by_file.get(wanted) or own or any_case.get(wanted.strip().lower())
+
+
+def _csv(spark: SparkSession, shape: Layout, given: Mapping[str, Role]) -> AnyTable:
     files = shape.files
     content = read_bytes(shape)
-    names, renamed = unique_names(shape.header)
-    rows = texts(spark, shape, spans=content.spans)
-    columns, notes = typed(rows, list(names), seen_columns(rows, shape), shape.separator)
-    found = [
+    lines = texts(spark, shape, spans=content.spans)
+    found = scan(lines, shape)
+    rows = whole_rows(lines, shape, found)
+    empty = [i for i, seen in enumerate(found.columns) if not (shape.header[i] or seen.bits)]
+    kept = [i for i in range(len(shape.header)) if i not in empty]
+    names, renamed = unique_names(shape.header, empty)
+    roles: dict[str, Role] = {ours: role for name, role in given.items() if (ours := find_column(names, name))}
+    cells = rows.select(*(F.col(f"c{i}").alias(f"c{j}") for j, i in enumerate(kept)))
+    when = next(((j, name) for j, name in enumerate(names) if roles.get(name) == "time"), None)
+    decided: dict[str, Reading] = {}
+    set_aside: tuple[SetAside, ...] = ()
+    if when and (time := time_column(cells, f"c{when[0]}")):
+        set_aside = undated_rows(cells, f"c{when[0]}", time, shape, kept[when[0]])
+        cells, decided = cells.withColumn("t", F.trim(f"c{when[0]}")), {when[1]: time.reading}
+    seen = [found.columns[i] for i in kept]
+    columns, notes = typed(cells, list(names), seen, shape.separator, roles, decided)
+    told = [
         f"{len(files)} files are read as one table" if len(files) > 1 else "",
         f"columns are separated by {shape.separator!r}" if shape.separator != "," else "",
         f"the encoding is {shape.encoding}" if shape.encoding != "utf-8" else "",
+        _left_out(found, len(files) if shape.prefaced else 0, len(empty)),
     ]
-    return AnyTable(columns, names, (*filter(None, found), *renamed, *notes), "csv", f"sha256:{content.sha256}")
+    every = (*filter(None, told), *renamed, *notes)
+    table = AnyTable(columns, names, every, "csv", f"sha256:{content.sha256}")
+    return _without_time(files[0], table, when[1], set_aside) if when else table
+
+
+def _left_out(found: Scan, prefaced: int, columns: int) -> str:
+    """What of a CSV is no row or column of its table."""
+    parts = [
+        f"{found.blank:,} lines of separators alone" if found.blank else "",
+        f"{found.headers - prefaced:,} lines that repeat the header" if found.headers > prefaced else "",
+        f"{columns:,} columns without a name and a value" if columns else "",
+    ]
+    return f"left out: {', '.join(filter(None, parts))}" if any(parts) else ""
+
+
+def _dated(place: Path, table: AnyTable, given: Mapping[str, Role]) -> AnyTable:
+    """A table of Parquet or Delta without the rows that have no time."""
+    name = next((name for name, role in given.items() if role == "time"), None)
+    ours = find_column(table.names, name) if name else None
+    return _without_time(place, table, ours, ()) if ours else table
+
+
+def _without_time(place: Path, table: AnyTable, time: str, set_aside: tuple[SetAside, ...]) -> AnyTable:
+    """The table without the rows that have no time, which are listed; ``set_aside`` are those found already."""
+    if not set_aside:
+        set_aside = _undated(place, table, time)
+    if not set_aside:
+        return table
+    named = ", ".join(f"row {one.row} {one.text!r}" for one in set_aside[:SHOWN] if one.row is not None)
+    more = ", …" if len(set_aside) > SHOWN else ""
+    note = f"{len(set_aside):,} rows are set aside, their {table.names[time]!r} being no time: {named}{more}"
+    rows = table.rows.where(column(time).isNotNull())
+    return replace(table, rows=rows, notes=(*table.notes, note.removesuffix(": ")), set_aside=set_aside)
+
+
+def _undated(place: Path, table: AnyTable, time: str) -> tuple[SetAside, ...]:
+    counts = table.rows.agg(F.count("*").alias("rows"), F.count(column(time)).alias("dated")).head()
+    assert counts is not None
+    undated, name = counts["rows"] - counts["dated"], table.names[time]
+    refuse_undated(undated, counts["rows"], None, f"{place}: column {name!r}")
+    return tuple(SetAside(place, None, name, "", "is empty") for _ in range(undated))
 
 
 def _parquet(spark: SparkSession, place: Path, files: tuple[Path, ...]) -> AnyTable:
@@ -135,12 +214,19 @@ def _parquet(spark: SparkSession, place: Path, files: tuple[Path, ...]) -> AnyTa
             content.seek(max(size - len(PARQUET), 0))
             if not start == content.read() == PARQUET or size < 3 * len(PARQUET):
                 raise InputError(f"{path}: is no whole Parquet file; write it again")
-    try:
-        rows = spark.read.parquet(plain_path(place))
-    except AnalysisException as wrong:
-        raise InputError(f"{place}: can't be read as Parquet: {_first_line(wrong)}") from None
+    columns = parquet_columns(files)
+    if not columns.readable:
+        raise InputError(f"{place}: has no columns of numbers, text or dates")
     print_of = f"sha256:{content_hash(place)}" if place.is_file() else _listing_hash(place, files)
-    return _flat(place, rows, "parquet", print_of)
+    try:
+        rows = read_parquet(spark, plain_path(place), columns)
+        table = _flat(place, rows, "parquet", print_of, columns.others if columns.refused else {})
+    except (AnalysisException, Py4JJavaError) as wrong:
+        raise InputError(f"{place}: can't be read as Parquet: {_first_line(wrong)}") from None
+    if not columns.nanos:
+        return table
+    note = f"{listed(list(columns.nanos))}: times in nanoseconds are read in microseconds"
+    return replace(table, notes=(*table.notes, note))
 
 
 def _listing_hash(place: Path, files: tuple[Path, ...]) -> str:
@@ -166,14 +252,22 @@ def _delta(spark: SparkSession, place: Path) -> AnyTable:
 
 
 def _first_line(wrong: AnalysisException | Py4JJavaError) -> str:
-    text = wrong.java_exception.getMessage() if isinstance(wrong, Py4JJavaError) else str(wrong)
-    return str(text).strip().splitlines()[0]
+    """The first line of what Spark says of the innermost cause."""
+    if not isinstance(wrong, Py4JJavaError):
+        return str(wrong).strip().splitlines()[0]
+    cause = wrong.java_exception
+    while cause.getCause() is not None:
+        cause = cause.getCause()
+    return str(cause.getMessage() or cause.toString()).strip().splitlines()[0]
 
 
-def _flat(place: Path, rows: DataFrame, kind: Kind, fingerprint: str) -> AnyTable:
-    """The columns that are numbers, texts, booleans or times; the others are named in a note."""
+def _flat(
+    place: Path, rows: DataFrame, kind: Kind, fingerprint: str, unread: Mapping[str, str] | None = None
+) -> AnyTable:
+    """The columns that are numbers, texts, booleans or times; the others, ``unread`` ones too, are named in a note."""
     flat = [field.name for field in rows.schema if isinstance(field.dataType, FLAT)]
     others = [f"{field.name} ({field.dataType.typeName()})" for field in rows.schema if field.name not in flat]
+    others += [f"{name} ({word})" for name, word in (unread or {}).items()]
     if not flat or rows.isEmpty():
         raise InputError(f"{place}: has no {'rows' if flat else 'columns of numbers, text or dates'}")
     notes = (f"left out, being neither numbers, text nor dates: {listed(others)}",) if others else ()

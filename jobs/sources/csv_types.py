@@ -10,18 +10,31 @@ import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from enum import IntFlag
+from functools import reduce
+from operator import and_
 from pathlib import Path
+from typing import Literal
 
 from pyspark.sql import Column, DataFrame, SparkSession
 from pyspark.sql import functions as F
 
 from strata.jobs.runtime.errors import InputError
 from strata.jobs.sources.csv_layout import Layout, raise_fault
+from strata.jobs.sources.encodings import java_name
 from strata.models.screening_columns import suggests_date
 
-NULL_WORDS = ("NA", "N/A", "#N/A", "n/a", "NULL", "null", "NaN", "nan", "None", "<NA>", "?", "-", ".")
+# What is missing, by the role of a column. Of a feature: the empty cell and these words, as they are spelt here. Of
+# an identifier: the empty cell alone. Of an outcome of words: the empty cell alone; of one of numbers these words too.
+NULL_WORDS = (
+    *("NA", "N/A", "#N/A", "n/a", "n.a.", "NULL", "Null", "null", "NaN", "nan", "-nan", "None", "<NA>", "?", "-", "."),
+    *("\\N", "NaT", "(null)", "<null>", "[NULL]", "nil", "--"),  # Hive, MySQL, MaxCompute; pandas; database tools
+    *("#DIV/0!", "#VALUE!", "#REF!", "#NAME?", "#NUM!", "#NULL!", "#NV"),  # Excel; #NV is its #N/A in German
+)
+# An identifier keeps every character, an outcome keeps its words, a time is a day or a number in (nearly) every row.
+Role = Literal["feature", "identifier", "outcome", "time"]
 LONGEST = 18  # digits of an integer that is exact in 64 bits whatever they are
 SHOWN = 5  # columns that a note lists
+COMPARED = 20  # columns in which a row that repeats the header is the header
 
 
 class Shape(IntFlag):
@@ -51,7 +64,13 @@ SHAPES = sum(Shape)
 WHOLE = Shape.INTEGER | Shape.DAY8
 NUMBER = WHOLE | Shape.DECIMAL | Shape.INFINITE
 COMMA_NUMBER = WHOLE | Shape.INFINITE | Shape.COMMA | Shape.EITHER_COMMA
+# Bits 32 to 62 of a long: 31 words at most.
 WORD_BITS = {word: 1 << (32 + i) for i, word in enumerate(NULL_WORDS)}
+
+
+def _sql(word: str) -> str:
+    """The word as a literal of Spark SQL."""
+    return "'" + word.replace("\\", "\\\\").replace("'", "\\'") + "'"
 
 
 def _day(text: str, order: str) -> str:
@@ -86,11 +105,11 @@ _NUMERIC = f"""CASE WHEN CAST(t AS BIGINT) IS NOT NULL AND instr(t, '.') = 0 THE
   WHEN t RLIKE '{_TIME}' AND CAST(t AS TIMESTAMP) IS NOT NULL THEN {Shape.TIME:d}
   WHEN t RLIKE '^[-+$€£¥ ]*[0-9][0-9,. \\u00a0\\']*%?$' THEN {Shape.FORMATTED:d}
   ELSE {_OTHER} END"""
-_WORDS = " ".join(f"WHEN '{word}' THEN {bit}L" for word, bit in WORD_BITS.items())
+_WORDS = " ".join(f"WHEN {_sql(word)} THEN {bit}L" for word, bit in WORD_BITS.items())
 _STARTS = ", ".join(str(ord(start)) for start in "+-.$€£¥0123456789")
 # Null words first: some begin like a number. Only what begins like one is tried as one.
 BITS = f"""CASE WHEN t IS NULL OR t = '' THEN 0L
-  WHEN octet_length(t) <= {max(map(len, NULL_WORDS))} AND t IN ({", ".join(f"'{word}'" for word in NULL_WORDS)})
+  WHEN octet_length(t) <= {max(map(len, NULL_WORDS))} AND t IN ({", ".join(map(_sql, NULL_WORDS))})
     THEN CASE t {_WORDS} END
   WHEN ascii(t) IN ({_STARTS}) THEN {_NUMERIC}
   ELSE {_OTHER} END"""
@@ -122,6 +141,11 @@ class Reading:
 
     parse: Callable[[Column], Column]
     note: str = ""
+
+    @property
+    def keeps_text(self) -> bool:
+        """Whether the column stays text."""
+        return self.parse is TEXT.parse
 
 
 TEXT = Reading(lambda text: text)
@@ -187,7 +211,7 @@ def texts(spark: SparkSession, shape: Layout, *, spans: bool) -> DataFrame:
     width = len(shape.header)
     dialect = {
         "sep": shape.separator,
-        "encoding": shape.charset,
+        "encoding": java_name(spark, shape.encoding),
         "header": True,
         "quote": '"',
         "escape": '"',
@@ -207,13 +231,30 @@ def plain_path(path: Path) -> str:
     return re.sub(r"([\[\]{}*?\\])", r"\\\1", str(path.absolute()))
 
 
-def seen_columns(rows: DataFrame, shape: Layout) -> list[Seen]:
-    """What every column holds: one scan, and a shuffle of one row a column and task.
+@dataclass(frozen=True)
+class Scan:
+    """What one scan of all cells tells: ``columns`` in the file's order, ``rows``, and the lines that are no rows.
+
+    ``blank`` lines have separators alone (Excel writes them at the end); ``headers`` repeat the header.
+    """
+
+    columns: tuple[Seen, ...]
+    rows: int
+    blank: int
+    headers: int
+
+
+def scan(rows: DataFrame, shape: Layout) -> Scan:
+    """Look at every cell: one scan, and a shuffle of one row a column and task.
 
     Raises ``InputError`` naming file and row when a row has another number of fields than the header.
     """
-    cells = rows.select(F.posexplode(F.array(*rows.columns)).alias("at", "cell"))
-    bits = cells.select("at", F.trim("cell").alias("t")).select("at", F.expr(BITS).alias("bits"))
+    blank, header = _is_blank(shape), _is_header(shape)
+    no_cells = [F.lit(None).cast("string")] * len(rows.columns)
+    cells = F.array(*rows.columns, *no_cells[:2])
+    none = F.array(*no_cells, F.when(blank, "1"), F.when(header, "1"))
+    every = rows.select(F.posexplode(F.when(blank | header, none).otherwise(cells)).alias("at", "cell"))
+    bits = every.select("at", F.trim("cell").alias("t")).select("at", F.expr(BITS).alias("bits"))
     shapes, numbers = (F.col("bits").bitwiseAND(F.lit(int(mask))) for mask in (SHAPES, NUMBER))
     found = bits.groupBy("at").agg(
         F.bit_or("bits").alias("bits"),
@@ -221,29 +262,77 @@ def seen_columns(rows: DataFrame, shape: Layout) -> list[Seen]:
         F.count_if(shapes != 0).alias("filled"),
         F.count_if(numbers != 0).alias("numbers"),
     )
-    by_place = {row["at"]: Seen(row["bits"], row["cells"], row["filled"], row["numbers"]) for row in found.collect()}
-    if not by_place:
+    seen = {row["at"]: Seen(row["bits"], row["cells"], row["filled"], row["numbers"]) for row in found.collect()}
+    width = len(shape.header)
+    blanks, headers = (seen[at].filled if seen else 0 for at in (width + 1, width + 2))
+    whole = seen[0].cells - blanks - headers if seen else 0
+    if not whole:
         raise InputError(f"{shape.files[0]}: has a header but no rows")
-    if broken := by_place.pop(len(shape.header)).filled:
+    if broken := seen[width].filled:
         raise_fault(shape)
-        raise InputError(f"{shape.files[0]}: {broken} rows do not have the {len(shape.header)} fields of the header")
-    return [by_place[place] for place in range(len(shape.header))]
+        raise InputError(f"{shape.files[0]}: {broken} rows do not have the {width} fields of the header")
+    return Scan(tuple(seen[at] for at in range(width)), whole, blanks, headers)
 
 
-def typed(rows: DataFrame, names: Sequence[str], found: Sequence[Seen], separator: str) -> tuple[DataFrame, list[str]]:
-    """The columns under their names and with their types, null where nothing is given, and notes about that."""
-    comma = separator != "," and any(seen.shapes & Shape.COMMA for seen in found)
-    readings = {name: reading(seen, name, comma=comma) for name, seen in zip(names, found, strict=True)}
-    columns = [
-        how.parse(given(f"c{i}", seen.words)).alias(name)
-        for i, ((name, how), seen) in enumerate(zip(readings.items(), found, strict=True))
-    ]
+def whole_rows(rows: DataFrame, shape: Layout, found: Scan) -> DataFrame:
+    """The rows without lines that are none."""
+    return rows.where(~(_is_blank(shape) | _is_header(shape))) if found.blank or found.headers else rows
+
+
+def _is_blank(shape: Layout) -> Column:
+    """Whether a line has separators, quotes and blanks alone, however many."""
+    filled = F.coalesce(*(F.nullif(F.trim(f"c{i}"), F.lit("")) for i in range(len(shape.header))))
+    beside = F.translate("broken", f'{shape.separator}" \t', "")
+    return filled.isNull() & (F.coalesce(beside, F.lit("")) == "")
+
+
+def _is_header(shape: Layout) -> Column:
+    """Whether a line repeats the header, as where files were put together; one name alone may be a value."""
+    if len(shape.header) == 1 and not shape.prefaced:
+        return F.lit(False)
+    same = [F.coalesce(F.trim(f"c{i}"), F.lit("")) == name for i, name in enumerate(shape.header[:COMPARED])]
+    return reduce(and_, same)
+
+
+def typed(
+    rows: DataFrame,
+    names: Sequence[str],
+    found: Sequence[Seen],
+    separator: str,
+    roles: Mapping[str, Role] | None = None,
+    decided: Mapping[str, Reading] | None = None,
+) -> tuple[DataFrame, list[str]]:
+    """The columns under their names and with their types, null where nothing is given, and notes about that.
+
+    ``roles`` by name; a column without one is a feature. ``decided``: readings that were found elsewhere.
+    """
+    parts = [(roles or {}).get(name, "feature") for name in names]
+    numbers = [seen for seen, role in zip(found, parts, strict=True) if role != "identifier"]
+    comma = separator != "," and any(seen.shapes & Shape.COMMA for seen in numbers)
+    readings = {
+        name: in_role(role, seen, name, comma=comma) for name, seen, role in zip(names, found, parts, strict=True)
+    } | {name: (how, ()) for name, how in (decided or {}).items()}
+    columns = [how.parse(given(f"c{i}", words)).alias(name) for i, (name, (how, words)) in enumerate(readings.items())]
     by_note: dict[str, list[str]] = {}
-    for name, how in readings.items():
+    for name, (how, _) in readings.items():
         if how.note:
             by_note.setdefault(how.note, []).append(name)
-    notes = [_missing(dict(zip(names, found, strict=True))), *(f"{listed(at)}: {note}" for note, at in by_note.items())]
+    notes = [
+        _missing({name: words for name, (_, words) in readings.items()}),
+        *(f"{listed(at)}: {note}" for note, at in by_note.items()),
+    ]
     return rows.select(*columns), [note for note in notes if note]
+
+
+def in_role(role: Role, seen: Seen, name: str, *, comma: bool) -> tuple[Reading, tuple[str, ...]]:
+    """How a column of this role is read, and which null words are missing in it (see ``NULL_WORDS``)."""
+    if role == "identifier":
+        return TEXT, ()
+    how = reading(seen, name, comma=comma)
+    if role == "outcome" and seen.words and how.keeps_text:
+        words = ", ".join(map(repr, seen.words))
+        return Reading(TEXT.parse, f"{words} counts as a value of the outcome, not as missing"), ()
+    return how, seen.words
 
 
 def given(name: str, words: Sequence[str]) -> Column:
@@ -252,8 +341,8 @@ def given(name: str, words: Sequence[str]) -> Column:
     return F.when(~text.isin("", *words), text)
 
 
-def _missing(found: Mapping[str, Seen]) -> str:
-    holders = [(word, [name for name, seen in found.items() if word in seen.words]) for word in NULL_WORDS]
+def _missing(words: Mapping[str, Sequence[str]]) -> str:
+    holders = [(word, [name for name, there in words.items() if word in there]) for word in NULL_WORDS]
     parts = [f"{word} (in {listed(names)})" for word, names in holders if names]
     return f"read as missing: {', '.join(parts)}" if parts else ""
 

@@ -199,7 +199,7 @@ def _warn(context: Context, table: CardTable, found: list[Suspect]) -> None:
 def test(context: Context, table: CardTable, fitted: FittedCard) -> TestedCard:
     """Score every row with all models once, then measure on train and test apart."""
     with context.progress.step("score") as step:
-        scored = _scored(table, fitted).persist()
+        scored = context.keep(_scored(table, fitted))
         step.says(f"{scored.count():,} rows")
     with context.progress.step("test") as step:
         units = _units(table)

@@ -14,7 +14,9 @@ from pyspark.sql import functions as F
 
 from strata.jobs.runtime.errors import InputError, UsageError
 from strata.jobs.runtime.run import Context
-from strata.jobs.sources.anytable import AnyTable, read_any
+from strata.jobs.sources.anytable import AnyTable
+from strata.jobs.sources.csv_types import Role
+from strata.jobs.steps.any_input import read_table
 from strata.jobs.steps.card_options import CardOptions
 from strata.models.binning import Splits
 from strata.models.labels import (
@@ -83,10 +85,12 @@ def refusals() -> Iterator[None]:
 def prepare(context: Context, given: CardOptions) -> CardTable:
     """Read the table, then say of every column and row what part it plays."""
     with context.progress.step("read") as step:
-        source = read_any(context.spark, given.input, separator=given.separator, encoding=given.encoding)
+        source = read_table(context, given.input, roles=_roles(given))
         options = _as_in_rows(given, source.names)
-        rows = source.rows.persist()
+        rows = context.keep(source.rows)
         step.says(f"{rows.count():,} rows, {len(rows.columns)} columns of {source.kind}")
+        if source.set_aside:
+            step.says(f"{len(source.set_aside):,} rows without a time are set aside")
     with context.progress.step("target") as step:
         labels = _labels(options)
         meaning = target_meaning(rows, labels)
@@ -99,6 +103,17 @@ def prepare(context: Context, given: CardOptions) -> CardTable:
         table = _split(context, CardTable(rows, options, source, labels, meaning, found, {}, None), state)
         step.says(_sizes(table))
     return table
+
+
+def _roles(given: CardOptions) -> dict[str, Role]:
+    """What reading must know of columns: names of rows and groups keep every character, outcomes every word."""
+    parts: tuple[tuple[str | None, Role], ...] = (
+        (given.id, "identifier"),
+        (given.group, "identifier"),
+        (given.target, "outcome"),
+        (given.time, "time"),
+    )
+    return {name: role for name, role in parts if name}
 
 
 def _as_in_rows(given: CardOptions, names: Mapping[str, str]) -> CardOptions:
@@ -157,7 +172,7 @@ def _split(context: Context, table: CardTable, state: Column) -> CardTable:
     else:
         rows, parted = _split_at_random(context, table, state)
         table = replace(table, parted=parted)
-    rows = rows.withColumn(STATE, state).persist()
+    rows = context.keep(rows.withColumn(STATE, state))
     found = rows.groupBy(SPLIT, STATE).count().collect()
     counts = {(row[SPLIT], row[STATE]): row["count"] for row in found}
     table.source.rows.unpersist()

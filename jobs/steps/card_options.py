@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
 
+from strata.jobs.steps.any_input import add_reading_options
 from strata.models.selection_rules import DROPPED_DRIFTS, SELECTIONS
 
 
@@ -63,8 +64,7 @@ def add_options(arguments: argparse.ArgumentParser) -> None:
     table.add_argument("--weight", metavar="COLUMN", help="weight of each row")
     table.add_argument("--exclude", type=_names, default=(), metavar="A,B", help="columns to leave alone")
     table.add_argument("--special", type=_values, default=(), metavar="A,B", help="values with a bin of their own")
-    table.add_argument("--separator", metavar="CHAR", help="of a CSV file, where it isn't found by itself")
-    table.add_argument("--encoding", metavar="NAME", help="of a CSV file that isn't UTF-8, such as cp1252 or gb18030")
+    add_reading_options(table)
     when = arguments.add_argument_group("time")
     when.add_argument("--time", metavar="COLUMN", help="test on the last 30 %% by this column, no day split")
     when.add_argument("--window-months", type=int, metavar="N", help="performance window: younger cases are immature")

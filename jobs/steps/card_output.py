@@ -22,6 +22,8 @@ from strata.jobs.steps.card_fit import BOOSTED, CARD, MONOTONE, RISKS, ROW, Fitt
 from strata.jobs.steps.card_input import PERIOD, SPLIT, STATE, CardTable
 from strata.models.labels import TEST, TRAIN
 
+# The rows that were set aside for want of a time: file, row, column, text, reason.
+QUARANTINE = "quarantine.csv"
 MEASURES = ("auc", "ks", "gini", "brier", "bad_rate", "n")
 # What a Delta table without column mapping can't have in a column's name.
 REFUSED = re.compile(r"[ ,;{}()\n\t=]+")
@@ -37,6 +39,8 @@ def write(context: Context, table: CardTable, fitted: FittedCard, tested: Tested
             files["scorecard.pmml"] = fitted.card.to_pmml()
         except ValueError as wrong:
             step.says(f"no PMML: {wrong}")
+        if not table.source.set_aside:
+            (folder / QUARANTINE).unlink(missing_ok=True)
         for name, text in files.items():
             _whole(folder / name, text)
         _scored(table, fitted, tested).write.format("delta").mode("overwrite").option("overwriteSchema", "true").save(
@@ -47,8 +51,8 @@ def write(context: Context, table: CardTable, fitted: FittedCard, tested: Tested
 
 def texts(table: CardTable, fitted: FittedCard, tested: TestedCard, seconds: float) -> dict[str, str]:
     """Every text file of the output by name."""
-    card = fitted.card
-    return {
+    card, set_aside = fitted.card, table.source.set_aside
+    answer = {
         "scorecard.json": card.to_json(),
         "scorecard.sql": f"SELECT *,\n{card.to_sql('ansi')}\nFROM applications\n",
         "challenger.json": fitted.boosted.to_json(),
@@ -56,9 +60,14 @@ def texts(table: CardTable, fitted: FittedCard, tested: TestedCard, seconds: flo
         "points.csv": card.points_table().to_csv(index=False),
         "binning.csv": _bins(fitted).to_csv(index=False),
         "selection.csv": card.selection_table().to_csv(index=False),
-        "metrics.json": json.dumps(metrics(fitted, tested, seconds), indent=1, allow_nan=False),
+        "metrics.json": json.dumps(
+            metrics(fitted, tested, seconds) | {"set_aside": len(set_aside)}, indent=1, allow_nan=False
+        ),
         "model_card.md": model_card(table, fitted, tested),
     }
+    return answer | (
+        {QUARANTINE: pd.DataFrame(list(set_aside)).astype({"row": "Int64"}).to_csv(index=False)} if set_aside else {}
+    )
 
 
 def _bins(fitted: FittedCard) -> pd.DataFrame:

@@ -14,7 +14,7 @@ from strata.features.definitions import Feature
 from strata.features.missing import missing_rule
 from strata.jobs.runtime.errors import GateError, UsageError
 from strata.jobs.runtime.run import Context
-from strata.jobs.sources.anytable import read_any
+from strata.jobs.steps.any_input import read_table
 
 # Under 0.1 is stable, over 0.25 another population (Siddiqi 2006).
 STABLE, SHIFTED = 0.1, 0.25
@@ -130,7 +130,7 @@ def training_set(context: Context, store: FeatureStore) -> None:
     folder.mkdir(parents=True, exist_ok=True)
     with refusals(), context.progress.step("training set") as step:
         # Computed once, for the table, its size and the proxies; what is written has no protected column.
-        rows = store.training_set(spine, options.features, options.label, **asked).persist()
+        rows = context.keep(store.training_set(spine, options.features, options.label, **asked))
         written = rows.drop(*options.protected)
         writer = written.write.format("delta").mode("overwrite").option("overwriteSchema", "true")
         writer.save(str(folder / "training_set"))
@@ -141,12 +141,11 @@ def training_set(context: Context, store: FeatureStore) -> None:
     if options.protected:
         with refusals(), context.progress.step("proxies") as step:
             step.says(_proxies(context, rows, manifest.features))
-    rows.unpersist()
 
 
 def _spine(context: Context) -> DataFrame:
     """The spine as a table of names that were in the file."""
-    table = read_any(context.spark, context.options.spine, fewest=1)
+    table = read_table(context, context.options.spine, fewest=1)
     return table.rows.select(*(F.col(f"`{ours}`").alias(theirs) for ours, theirs in table.names.items()))
 
 

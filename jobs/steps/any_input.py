@@ -1,0 +1,33 @@
+"""What every command that takes somebody's table shares: the options of reading, and the notes of what was done."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Mapping
+from pathlib import Path
+
+from strata.jobs.runtime.run import Context
+from strata.jobs.sources.anytable import AnyTable, read_any
+from strata.jobs.sources.csv_types import Role
+
+
+def add_reading_options(arguments: argparse._ActionsContainer) -> None:
+    """``--separator`` and ``--encoding``, which hold for every CSV file of the command."""
+    arguments.add_argument("--separator", metavar="CHAR", help="of a CSV file, where it isn't found by itself")
+    arguments.add_argument(
+        "--encoding", metavar="NAME", help="of a CSV file that isn't UTF-8, such as cp1252, gbk or gb18030"
+    )
+
+
+def read_table(context: Context, path: Path, *, fewest: int = 2, roles: Mapping[str, Role] | None = None) -> AnyTable:
+    """The table at ``path``, read as the command's options say (see ``read_any``).
+
+    What was done to it is printed at once, so that it is known when a later step refuses.
+    """
+    options = context.options
+    table = read_any(
+        context.spark, path, separator=options.separator, encoding=options.encoding, fewest=fewest, roles=roles
+    )
+    for note in table.notes:
+        context.progress.line(f"note: {path.name}: {note}")
+    return table
