@@ -340,7 +340,7 @@ def _merged(counted: Counted, *, totals: Totals, rules: BinningRules, keep_perio
     chance = 0.0
     if bins.kind == "text" and not is_edited:
         honest = joins.T @ _without_chance(bins, by_period.sum(axis=0), totals.unit)
-        shrunk, honest_iv = woe_iv(*honest.T, totals.good, totals.bad, totals.unit)
+        shrunk, honest_iv = woe_iv(honest[:, 0], honest[:, 1], totals.good, totals.bad, totals.unit)
         if bins.ordinary > FEW_LEVELS:
             woe, iv = shrunk, honest_iv
         chance = max(float(iv.sum() - honest_iv.sum()), 0.0)

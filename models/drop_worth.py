@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from typing import TypeVar
 
 import numpy as np
 import pandas as pd
 
 from strata.models.binning import Binning, BinningRules, bin_rows
+from strata.models.binning_rows import Source
 from strata.models.counts import Floats, Integers, Training
 from strata.models.evaluation import auc
 from strata.models.logistic import SeparatedError, logistic_pass, maximise
@@ -16,6 +18,7 @@ from strata.models.score_table import ScoreTable
 from strata.models.selection_rules import SelectionRules, Verdict
 from strata.models.training_local import LocalTraining, local_training
 
+T = TypeVar("T")
 MOST_ROWS, MOST_FEATURES, FOLDS, SEED = 20_000, 100, 5, 20_240_101
 # Features that nobody may use are not missed.
 NOT_ASKED = ("kept", "business")
@@ -100,14 +103,16 @@ def _areas(
     )
     named = rows.frame[["bad", "weight", *[f"f{i}" for i in places]]].assign(period="")
     frame = named.set_axis(["bad", "weight", *[f"f{i}" for i in range(len(places))], "period"], axis=1)
-    own = replace(rules, stability=0.0, splits=_of(rules.splits, used), trend=_of(rules.trend, used))
+    splits = None if rules.splits is None else _of_used(rules.splits, used)
+    trend = _of_used(rules.trend, used) if isinstance(rules.trend, Mapping) else rules.trend
+    own = replace(rules, stability=0.0, splits=splits, trend=trend)
     found = [_fold(part, train, test, variants, own, penalty) for train, test in _folds(frame)]
     return {name: float(np.mean([areas[name] for areas in found])) for name in variants}
 
 
-def _of(given: object, used: Sequence[str]) -> object:
-    """An analyst's mapping of features, those alone that are used; anything else as it is."""
-    return {name: value for name, value in given.items() if name in used} if isinstance(given, Mapping) else given
+def _of_used(given: Mapping[str, T], used: Sequence[str]) -> dict[str, T]:
+    """An analyst's mapping of features, those alone that are used."""
+    return {name: value for name, value in given.items() if name in used}
 
 
 def _folds(frame: pd.DataFrame) -> Iterator[tuple[pd.DataFrame, pd.DataFrame]]:
@@ -121,14 +126,14 @@ def _folds(frame: pd.DataFrame) -> Iterator[tuple[pd.DataFrame, pd.DataFrame]]:
 
 
 def _fold(
-    source: object,
+    source: Source,
     train: pd.DataFrame,
     test: pd.DataFrame,
     variants: Mapping[str, Sequence[str]],
     rules: BinningRules,
     penalty: float,
 ) -> dict[str, float]:
-    rows = local_training(source, train)  # type: ignore[arg-type]
+    rows = local_training(source, train)
     binned = bin_rows(rows, rules).features
     places = {name: place for place, name in enumerate(binned)}
     coded = rows.coded([one.bins for one in binned.values()])

@@ -37,8 +37,8 @@ PLAIN = Economics(1.0, 5.0)
 BANDS = 10
 MOST_PLOTS, MOST_POINTS = 30, 400
 SHIFTS = (
-    "Largest PSI of each kept feature over the train's periods, thin ones merged; later AUC: the WOE of the earlier half "
-    "on the later"
+    "Largest PSI of each kept feature over the train's periods, thin ones merged; later AUC: the WOE of the earlier "
+    "half on the later"
 )
 
 

@@ -212,7 +212,7 @@ def test_leaks_are_named_and_honest_features_are_not(leaky):
         "copy": "target in disguise",
         "inverse": "target in disguise",
         "recoded": "target in disguise",
-        "recovered": "implausible power",
+        "recovered": "target in disguise",  # 0 for every good, from 1 up for every bad: an edge at 1 parts them all
         "days_late": "implausible power",
         "lawyer": "filled by outcome",
         "closed": "filled by outcome",
