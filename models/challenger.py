@@ -29,7 +29,8 @@ def challenger_columns(binning: Binning, features: Sequence[str]) -> list[Column
 def _as_number(binned: BinnedFeature) -> Column:
     if binned.bins.kind == "text":
         return F.expr(case_sql(binned.bins, [number_sql(woe) for woe in binned.woe]))
-    value = column(binned.bins.feature).cast("double")
+    raw, reading = column(binned.bins.feature), binned.bins.reading
+    value = reading.column(raw) if reading else raw.cast("double")
     placed = [(special, _place(binned, i)) for i, special in enumerate(binned.bins.specials)]
     if not placed:
         return value
