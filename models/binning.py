@@ -23,6 +23,7 @@ from strata.models.edge_rounding import at_round_edges
 from strata.models.export import case_sql, number_sql
 from strata.models.level_shrinkage import shrunk_counts
 from strata.models.merge import PURE, TRENDS, Merged, MergeRules, Periods, merge, merge_finely, woe_iv
+from strata.models.readings import Reading
 from strata.models.training import training
 
 Splits = Mapping[str, Sequence[float] | Sequence[Sequence[str]]]
@@ -267,6 +268,7 @@ def fit_binning(
     weight: str | None = None,
     period: str | None = None,
     stability: float = 0.0,
+    readings: Mapping[str, Reading] | None = None,
 ) -> Binning:
     """Bin ``features`` so that each has the largest information value that the rules allow.
 
@@ -277,6 +279,7 @@ def fit_binning(
     type, or a mapping of feature to list) have bins of their own, beyond ``max_bins``. Candidate edges may be
     approximate above 50,000 rows, counts are exact. ``period`` names a column of vintages, whose counts are kept
     apart; ``stability`` then lessens the value of a bin by that share of its rows in vintages of the other sign.
+    ``readings`` say of texts how they are read as numbers; they stay with the bins, which take the same texts later.
 
     Small data are read once; larger in two scans (outcomes, counts) and a look at the first rows, with
     shuffles of counts only. Where those rows were not like the rest (sorted data), or a text has
@@ -284,7 +287,10 @@ def fit_binning(
     or ``ValueError`` naming the argument or column.
     """
     rules = BinningRules(max_bins, min_share, min_bads, trend, splits, stability)
-    given = source(data, target, features, event=event, weight=weight, special_values=special_values, period=period)
+    given = source(
+        data, target, features,
+        event=event, weight=weight, special_values=special_values, period=period, readings=readings,
+    )  # fmt: skip
     rules.check(given.features)
     if stability and not period:
         raise ValueError("stability: name the column of vintages with period=")

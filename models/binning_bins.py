@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import json
+import math
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -12,9 +15,12 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from strata.models.edge_rounding import short_between
+from strata.models.readings import Reading
 
 Codes = NDArray[np.int16]
-MISSING, UNSEEN = "missing", "unseen"
+MISSING, UNSEEN, RARE, NO_LEVEL = "missing", "unseen", "(rare or unseen)", "no level"
+SEPARATOR = " | "
+TAKEN = re.compile(rf"(?s)|{MISSING}|{UNSEEN}|{re.escape(RARE)}|\({NO_LEVEL}.*|special .*|\".*|\s.*|.*\s|.*[|\n\r].*")
 
 
 @dataclass(frozen=True)
@@ -23,7 +29,8 @@ class FeatureBins:
 
     A number falls in [a, b) between neighbouring ``edges``, from −∞ to +∞ (+∞ itself is in the last bin);
     a text falls in the group of levels that lists it. ``rest`` is the group that takes levels which no
-    group lists (rare ones were grouped there); without it they are unseen, a bin that tells nothing.
+    group lists (rare ones were grouped there); without it they are unseen, a bin that tells nothing. ``reading``
+    says how texts of a number are read where raw rows are scored.
     """
 
     feature: str
@@ -32,6 +39,7 @@ class FeatureBins:
     groups: tuple[tuple[str, ...], ...] = ()
     specials: tuple[float | str, ...] = ()
     rest: int | None = None
+    reading: Reading | None = None
 
     @cached_property
     def edge_array(self) -> NDArray[np.float64]:
@@ -54,18 +62,26 @@ class FeatureBins:
         return self.missing + (1 if self.kind == "number" else 2)
 
     def labels(self) -> list[str]:
-        """What each code is called, in order."""
+        """What each code is called, in order; no two are the same.
+
+        Numbers are written with as many digits as they need to be read back exactly. A level stands as it is; one that
+        could be taken for another label, or for several levels, stands in quotes, as a JSON text: an empty one, one
+        with blanks around it, with ``|`` or a line break, one that begins with a quote or with ``special`` and a
+        blank, and those that are called ``missing``, ``unseen``, ``(rare or unseen)`` or ``(no level)``. So labels
+        can be read back.
+        """
         if self.kind == "number":
-            ends = ["-inf", *(f"{edge:.12g}" for edge in self.edges), "inf"]
+            ends = ["-inf", *map(short, self.edges), "inf"]
             names = [f"[{a}, {b})" for a, b in zip(ends[:-1], ends[1:], strict=True)]
         else:
             names = [self._group_label(i) for i in range(len(self.groups))]
-        names += [f"special {value if isinstance(value, str) else format(value, '.12g')}" for value in self.specials]
+        names += [f"special {_level(value) if isinstance(value, str) else short(value)}" for value in self.specials]
         return [*names, MISSING] if self.kind == "number" else [*names, MISSING, UNSEEN]
 
     def _group_label(self, i: int) -> str:
-        levels = list(self.groups[i]) + (["(rare or unseen)"] if i == self.rest else [])
-        return " | ".join(levels)
+        levels = [_level(level) for level in self.groups[i]] + ([RARE] if i == self.rest else [])
+        nth = sum(not group and j != self.rest for j, group in enumerate(self.groups[:i]))
+        return SEPARATOR.join(levels) or (f"({NO_LEVEL} {nth + 1})" if nth else f"({NO_LEVEL})")
 
     def codes(self, values: pd.Series | NDArray[Any]) -> Codes:
         """Codes of raw values: float64 with NaN for missing when a number, objects with None when text."""
@@ -90,23 +106,41 @@ class FeatureBins:
         return codes
 
     def to_dict(self) -> dict[str, Any]:
-        """Plain values for JSON; ``from_dict`` gives an equal value back."""
-        common: dict[str, Any] = {"feature": self.feature, "kind": self.kind, "specials": list(self.specials)}
+        """Plain values for JSON (infinity as the text ``inf`` or ``-inf``); ``from_dict`` gives an equal value back."""
+        common: dict[str, Any] = {"feature": self.feature, "kind": self.kind, "specials": _plain(self.specials)}
         if self.kind == "number":
-            return common | {"edges": list(self.edges)}
+            reading = {"reading": self.reading.to_dict()} if self.reading else {}
+            return common | {"edges": _plain(self.edges)} | reading
         return common | {"groups": [list(levels) for levels in self.groups], "rest": self.rest}
 
     @staticmethod
     def from_dict(plain: dict[str, Any]) -> FeatureBins:
         """The bins that ``to_dict`` wrote."""
+        number = plain["kind"] == "number"
         return FeatureBins(
             plain["feature"],
             plain["kind"],
             tuple(float(edge) for edge in plain.get("edges", ())),
             tuple(tuple(levels) for levels in plain.get("groups", ())),
-            tuple(plain["specials"]),
+            tuple(float(value) if number else value for value in plain["specials"]),
             plain.get("rest"),
+            Reading.from_dict(plain["reading"]) if plain.get("reading") else None,
         )
+
+
+def short(value: float) -> str:
+    """The shortest text that reads back as exactly ``value``, without a needless ``.0``."""
+    return repr(float(value)).removesuffix(".0")
+
+
+def _plain(values: Sequence[float | str]) -> list[float | str]:
+    """Values for JSON, which has no infinite numbers."""
+    return [short(value) if isinstance(value, float) and math.isinf(value) else value for value in values]
+
+
+def _level(text: str) -> str:
+    """A level as it stands in a label."""
+    return json.dumps(text, ensure_ascii=False) if TAKEN.fullmatch(text) else text
 
 
 def number_edges(values: NDArray[np.float64], most: int) -> tuple[float, ...]:

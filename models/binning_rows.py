@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
 from pyspark.sql import types as T
 
+from strata.models.readings import Reading
+
 Kind = Literal["number", "text"]
+TRUTHS = {"true": True, "1": True, "1.0": True, "false": False, "0": False, "0.0": False}
 Specials = Sequence[float | str] | Mapping[str, Sequence[float | str]] | None
 
 
@@ -27,6 +30,7 @@ class Source:
     event: Any = None
     weight: str | None = None
     period: str | None = None
+    readings: Mapping[str, Reading] = field(default_factory=dict)
 
     def place(self, feature: str) -> int:
         """The number of ``feature`` in the names of the columns of ``rows``."""
@@ -35,7 +39,7 @@ class Source:
     def rows(self, *keep: str) -> DataFrame:
         """``keep`` as it is, then ``bad`` (1, 0 or null), ``weight``, ``period`` and a column ``f<i>`` per feature."""
         values = [
-            column(name).cast("double" if kind == "number" else "string").alias(f"f{i}")
+            self._value(name, kind).alias(f"f{i}")
             for i, (name, kind) in enumerate(zip(self.features, self.kinds, strict=True))
         ]
         weight = column(self.weight).cast("double") if self.weight else F.lit(1.0)
@@ -45,6 +49,12 @@ class Source:
         # A row of weight 0 is as if it weren't there; one without a weight is found out later.
         weighed = self.data.where(~weight.eqNullSafe(F.lit(0.0))) if self.weight else self.data
         return weighed.select(*kept, *basics, *values)
+
+    def _value(self, name: str, kind: Kind) -> Column:
+        if kind == "text":
+            return column(name).cast("string")
+        reading, is_text = self.readings.get(name), isinstance(self.data.schema[name].dataType, T.StringType)
+        return reading.column(column(name)) if reading and is_text else column(name).cast("double")
 
     def outcome(self) -> Column:
         """1 for bad, 0 for good, null when unknown."""
@@ -56,9 +66,30 @@ def outcome_of(data: DataFrame, target: str, event: Any = None) -> Column:
     outcome, kind = column(target), data.schema[target].dataType
     if event is None:
         return outcome.cast("double")
-    if isinstance(kind, T.StringType | T.BooleanType):
-        return (outcome.cast("string") == F.lit(str(event))).cast("double")
-    return (outcome.cast("double") == F.lit(float(event))).cast("double")
+    value = event_value(kind, target, event)
+    plain = outcome if isinstance(kind, T.StringType | T.BooleanType) else outcome.cast("double")
+    return (plain == F.lit(value)).cast("double")
+
+
+def event_value(kind: T.DataType, target: str, event: Any) -> str | bool | float:
+    """The bad value as the target's type has it: a text, a truth (``True``, ``"TRUE"``, ``1`` alike) or a number.
+
+    Raises ``ValueError`` naming the event and the column when it can't be one of its values.
+    """
+    if isinstance(kind, T.StringType):
+        return str(event)
+    if isinstance(kind, T.BooleanType):
+        word = str(event).strip().lower()
+        if word not in TRUTHS:
+            raise ValueError(f"event: {event!r} is neither true nor false, which the target {target!r} is made of")
+        return TRUTHS[word]
+    try:
+        number = float(event)
+    except (TypeError, ValueError):
+        number = math.nan
+    if math.isnan(number):
+        raise ValueError(f"event: {event!r} is no number, but the target {target!r} is {kind.simpleString()}")
+    return number
 
 
 def source(
@@ -70,8 +101,11 @@ def source(
     weight: str | None = None,
     special_values: Specials = None,
     period: str | None = None,
+    readings: Mapping[str, Reading] | None = None,
 ) -> Source:
     """Check the arguments of a fit against the schema; no job runs.
+
+    A text with a reading is a number.
 
     Raises ``TypeError`` when ``data`` is no DataFrame or a feature is neither number nor text, ``ValueError``
     when a column is absent, doubled or used twice, or a special value fits no feature.
@@ -92,8 +126,12 @@ def source(
     if used := {target, weight, period} & set(names):
         raise ValueError(f"features: {used.pop()!r} is the target, weight or period; remove it from the features")
     _check_target(data, target, event)
-    kinds = tuple(_kind(data, name) for name in names)
-    return Source(data, target, names, kinds, _specials(special_values, names, kinds), event, weight, period)
+    known = dict(readings or {})
+    if strangers := [name for name in known if name not in names]:
+        raise ValueError(f"readings: {strangers[0]!r} is not among the features")
+    kinds = tuple(_kind(data, name, known.get(name)) for name in names)
+    specials = _specials(special_values, names, kinds)
+    return Source(data, target, names, kinds, specials, event, weight, period, known)
 
 
 def column(name: str) -> Column:
@@ -121,14 +159,25 @@ def _check_target(data: DataFrame, target: str, event: Any) -> None:
         raise TypeError(f"target: {target!r} is {kind.simpleString()}; it must be 0/1, boolean or text with event=")
     if isinstance(kind, T.StringType) and event is None:
         raise ValueError(f"target: {target!r} is text; name its bad value with event=")
+    if event is not None:
+        _check_event(data, target, event)
 
 
-def _kind(data: DataFrame, name: str) -> Kind:
+def _check_event(data: DataFrame, target: str, event: Any) -> None:
+    """Raise ``ValueError`` naming the event, the target and some of its values; they are only looked up for that."""
+    try:
+        event_value(data.schema[target].dataType, target, event)
+    except ValueError as wrong:
+        found = data.select(column(target).cast("string").alias("value")).distinct().orderBy("value").limit(5).collect()
+        raise ValueError(f"{wrong}; its values are {', '.join(str(row['value']) for row in found)}") from None
+
+
+def _kind(data: DataFrame, name: str, reading: Reading | None) -> Kind:
     kind = data.schema[name].dataType
     if isinstance(kind, T.NumericType | T.BooleanType):
         return "number"
     if isinstance(kind, T.StringType):
-        return "text"
+        return "number" if reading else "text"
     raise TypeError(f"features: {name!r} is {kind.simpleString()}; only numbers, booleans and text can be binned")
 
 

@@ -49,7 +49,8 @@ class Input:
         if self.values is not None:
             texts = ["CAST(NULL AS DOUBLE)" if value is None else number_sql(value) for value in self.values]
             return F.expr(case_sql(self.bins, texts)).alias(self.name)
-        value = column(self.bins.feature).cast("double")
+        raw, reading = column(self.bins.feature), self.bins.reading
+        value = reading.column(raw) if reading else raw.cast("double")
         found = value
         for special, place in zip(self.bins.specials, self.specials, strict=False):
             found = F.when(value == F.lit(special), F.lit(place).cast("double")).otherwise(found)
@@ -60,7 +61,8 @@ class Input:
         if self.values is not None:
             raw = rows[self.bins.feature].astype("float64" if self.bins.kind == "number" else object)
             return np.array(self.values, np.float64)[self.bins.codes(raw)]
-        value = rows[self.bins.feature].astype("float64").to_numpy()
+        raw, reading = rows[self.bins.feature], self.bins.reading
+        value = (reading.series(raw) if reading else raw.astype("float64")).to_numpy(np.float64)
         found = value.copy()
         for special, place in zip(self.bins.specials, self.specials, strict=False):
             found[value == special] = np.nan if place is None else place

@@ -211,4 +211,5 @@ def level_bins(
 
 
 def _empty_bins(given: Source, i: int) -> FeatureBins:
-    return FeatureBins(given.features[i], given.kinds[i], specials=given.specials[i])
+    reading = given.readings.get(given.features[i]) if given.kinds[i] == "number" else None
+    return FeatureBins(given.features[i], given.kinds[i], specials=given.specials[i], reading=reading)

@@ -8,6 +8,9 @@ from typing import NamedTuple
 
 from strata.models.binning_bins import FeatureBins
 
+# The value of a reading inside its case: no column of anybody's table has this name.
+READ = "strata_number_read"
+
 
 class Lost(NamedTuple):
     """The bins of one feature, and the points that each of its codes loses against the best."""
@@ -21,11 +24,15 @@ class Dialect:
     """How a database writes names, texts and types, and how it finds the features that lost most points.
 
     ``reasons`` makes the expressions of reason_1..n: of equal losses the first in the scorecard's order.
+    ``matching`` and ``textual`` are the tests of a text against a pattern and of a value's type.
     """
 
     name: str
     tick: str
     number: str
+    string: str
+    matching: str
+    textual: str
     escapes: tuple[tuple[str, str], ...]
     reasons: Callable[[Sequence[Lost], int], list[str]]
 
@@ -46,21 +53,39 @@ class Dialect:
         plain = repr(float(value))
         return plain if "e" in plain else f"{plain}E0"
 
+    def matches(self, text: str, pattern: str) -> str:
+        """Whether the whole of ``text`` fits a pattern of ``models/readings.py``."""
+        return self.matching.format(text=text, pattern=self.text(self.matching_pattern(pattern)))
+
+    def matching_pattern(self, pattern: str) -> str:
+        """The pattern with the ends that the test needs: RLIKE looks for it anywhere, SIMILAR TO wants all."""
+        return f"^({pattern})$" if "RLIKE" in self.matching else pattern
+
+    def is_text(self, value: str) -> str:
+        """Whether ``value`` is of a type of text."""
+        return self.textual.format(value=value)
+
 
 def case_sql(bins: FeatureBins, values: Sequence[str], dialect: Dialect | None = None) -> str:
     """A CASE expression that gives each row the value of its bin: SQL texts in the order of the codes.
 
-    Spark's by default. A number passes the test of its bin, or, null and NaN, none: that is missing. Nothing
-    but NaN fails ``<= Infinity``, both where NaN is above all numbers (Spark, DuckDB, PostgreSQL) and where it
-    compares with nothing (IEEE 754).
+    Spark's by default. Of a feature with a reading the number that it makes of the value counts. A number passes the
+    test of its bin, or, null and NaN, none: that is missing. Nothing but NaN fails ``<= Infinity``, both where NaN is
+    above all numbers (Spark, DuckDB, PostgreSQL) and where it compares with nothing (IEEE 754).
     """
-    tests, otherwise = (_number_tests if bins.kind == "number" else _text_tests)(bins, dialect or SPARK)
+    dialect = dialect or SPARK
+    tests, otherwise = (_number_tests if bins.kind == "number" else _text_tests)(bins, dialect)
     whens = " ".join(f"WHEN {test} THEN {values[code]}" for code, test in tests)
-    return f"CASE {whens} ELSE {values[otherwise]} END"
+    case = f"CASE {whens} ELSE {values[otherwise]} END"
+    if bins.reading is None:
+        return case
+    # Once by name, not once a test; databases put such a subquery of no table in its place.
+    read = bins.reading.sql(dialect.column(bins.feature), dialect)
+    return f"(SELECT {case} FROM (SELECT {read} AS {READ}) AS strata_reading)"
 
 
 def _number_tests(bins: FeatureBins, dialect: Dialect) -> tuple[list[tuple[int, str]], int]:
-    x = f"CAST({dialect.column(bins.feature)} AS {dialect.number})"
+    x = READ if bins.reading else f"CAST({dialect.column(bins.feature)} AS {dialect.number})"
     specials = [(bins.ordinary + i, f"{x} = {dialect.double(float(v))}") for i, v in enumerate(bins.specials)]
     inner = [(i, f"{x} < {dialect.double(edge)}") for i, edge in enumerate(bins.edges)]
     last = (bins.ordinary - 1, f"{x} <= {dialect.double(float('inf'))}")
@@ -126,6 +151,15 @@ def _ranks(lost: Sequence[Lost]) -> list[list[int]]:
 
 # Spark puts a variable's value in the place of ${name}, in text literals too, unless the dollar is escaped.
 SPARK_ESCAPES = (("\\", "\\\\"), ("'", "\\'"), ("$", "\\u0024"))
-SPARK = Dialect("spark", "`", "DOUBLE", SPARK_ESCAPES, _sorted_reasons)
-ANSI = Dialect("ansi", '"', "DOUBLE PRECISION", (("'", "''"),), _nested_reasons)
+SPARK = Dialect(
+    "spark", "`", "DOUBLE", "STRING",
+    "{text} RLIKE {pattern}", "typeof({value}) LIKE 'string%'",
+    SPARK_ESCAPES, _sorted_reasons,
+)  # fmt: skip
+# Only of a text JSON begins with a quote (in PostgreSQL also of infinity and NaN, which are read as what they are).
+ANSI = Dialect(
+    "ansi", '"', "DOUBLE PRECISION", "VARCHAR",
+    "{text} SIMILAR TO {pattern}", "coalesce(CAST(to_json({value}) AS VARCHAR), '') LIKE '\"%'",
+    (("'", "''"),), _nested_reasons,
+)  # fmt: skip
 DIALECTS = {dialect.name: dialect for dialect in (SPARK, ANSI)}

@@ -11,7 +11,7 @@ from pyspark.sql import Column, DataFrame, Window
 from pyspark.sql import functions as F
 from pyspark.sql import types as T
 
-from strata.models.binning_rows import column, outcome_of, require_column
+from strata.models.binning_rows import column, event_value, outcome_of, require_column
 
 STATES = ("good", "bad", "indeterminate", "immature", "unknown")
 LEARNT = ("good", "bad")
@@ -84,6 +84,8 @@ def target_meaning(data: DataFrame, rules: LabelRules) -> str:
     strangers = [value for value in rules.indeterminate if value not in counts]
     if strangers and len(found) <= MOST_VALUES:
         raise ValueError(f"indeterminate: {rules.target!r} is never {strangers[0]!r}; it is {_told(counts)}")
+    if rules.event is not None:
+        _check_event(rules, kind, counts)
     learnt = {value: rows for value, rows in counts.items() if value not in rules.indeterminate}
     bads = [value for value in learnt if _is_bad(value, rules.event, kind)]
     if rules.event is not None and not bads and len(found) <= MOST_VALUES:
@@ -101,10 +103,20 @@ def _told(counts: dict[str, int]) -> str:
     return ", ".join(shown) + (f" and {len(counts) - 4} more" if len(counts) > 4 else "")
 
 
+def _check_event(rules: LabelRules, kind: T.DataType, counts: dict[str, int]) -> None:
+    """Raise ``ValueError`` naming the event, the target and its values when it can't be one of them."""
+    try:
+        event_value(kind, rules.target, rules.event)
+    except ValueError as wrong:
+        raise ValueError(f"{wrong}; its values are {_told(counts)}") from None
+
+
 def _is_bad(value: str, event: Any, kind: T.DataType) -> bool:
-    if isinstance(kind, T.StringType | T.BooleanType):
-        return value == ("true" if event is None else str(event))
-    return float(value) == (1.0 if event is None else float(event))
+    """Whether a value of the target, as text, is the bad one (1 or true without an event)."""
+    wanted = event_value(kind, "target", 1 if event is None else event)
+    if isinstance(kind, T.StringType):
+        return value == wanted
+    return (value == "true") == wanted if isinstance(kind, T.BooleanType) else float(value) == wanted
 
 
 def _is_truth(value: str, kind: T.DataType) -> bool:

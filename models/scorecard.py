@@ -16,6 +16,7 @@ from strata.models.binning_rows import Source, Specials, require_column, source
 from strata.models.counts import Training
 from strata.models.export import DIALECTS, SPARK, Dialect
 from strata.models.pmml import scorecard_pmml
+from strata.models.readings import Reading
 from strata.models.scorecard_scale import Points, Scale, score_rows, score_sql
 from strata.models.selection import INTERCEPT, Fitted, screen_alone, select_and_fit
 from strata.models.selection_rules import SelectionRules, Verdict
@@ -32,7 +33,8 @@ class ScorecardSpec:
     out, None switches a threshold off); scale as in ``Scale``; ``reasons`` is the number of reason columns.
     ``event`` names the bad value of the target; ``weight`` is a column; ``period`` a column of vintages, over
     which ``drift`` says what features must go and ``stability`` prefers bins that keep their sign;
-    ``selection`` is ``stepwise`` or ``lasso``, whose folds are drawn from ``seed``.
+    ``selection`` is ``stepwise`` or ``lasso``, whose folds are drawn from ``seed``. ``readings`` say of texts how they
+    are read as numbers (feature to ``Reading``); the scorecard keeps them and scores such texts as they come.
     """
 
     target: str
@@ -65,6 +67,7 @@ class ScorecardSpec:
     pdo: float = 20.0
     grades: Sequence[tuple[str, float]] = Scale.grades
     reasons: int = 4
+    readings: Mapping[str, Reading] | None = None
 
     def __post_init__(self) -> None:
         self.binning_rules.check(tuple(self.features))
@@ -120,6 +123,7 @@ class ScorecardSpec:
             weight=self.weight,
             special_values=self.special_values,
             period=self.period,
+            readings=self.readings,
         )
 
 
