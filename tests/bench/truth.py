@@ -6,21 +6,25 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from functools import partial
+from pathlib import Path
 from typing import Any
 
 import pandas as pd
-from pyspark.sql import DataFrame
+from pyspark.sql import DataFrame, SparkSession
+from pyspark.sql import functions as F
 
+from strata.conf.settings import load_settings
 from strata.jobs import local_session
+from strata.jobs import scorecard as scorecard_job
+from strata.jobs.runtime.run import execute, parser
 from strata.models import ScorecardSpec, cross_validate, fit_binning
-from strata.models.boosting import boosting_learner
-from strata.models.challenger import challenger_columns, challenger_spec
-from strata.models.evaluation import ScoreTable, auc, ks
+from strata.models.challenger import fit_challenger
+from strata.models.evaluation import ScoreTable, auc, auc_interval, ks
 from strata.models.specs import loan_default as loans
 from strata.models.validation import Learner, Predict
 from tests.bench.kept import RESULTS, SCRATCH, Measurement, engine_stamp, kept, stamp_of
 from tests.bench.peer import Peer
-from tests.bench.truth_data import BAD, FOLDS, GROUP, ID, SEED, Dataset, datasets
+from tests.bench.truth_data import BAD, FOLDS, GROUP, ID, SEED, WHEN, Dataset, datasets
 from tests.bench.truth_table import truth_table
 
 FOLDER = RESULTS / "scorecard_truth"
@@ -89,12 +93,13 @@ def _same_folds(ours: pd.DataFrame, given: pd.DataFrame) -> None:
 def fold_rows(predictions: pd.DataFrame, repeat: int) -> list[dict[str, float]]:
     """The rows of ``CrossValidation.folds`` from one repeat's predictions."""
     answer = []
-    for fold, test in predictions.groupby("fold"):
+    for fold, test in predictions[predictions["fold"] >= 0].groupby("fold"):
         table = ScoreTable.of(test["bad"], test["probability"])
         row = {"repeat": repeat, "fold": int(fold), "train_rows": len(predictions) - len(test), "test_rows": len(test)}
         bads = int(test["bad"].sum())
         row |= {"train_bads": int(predictions["bad"].sum()) - bads, "test_bads": bads}
-        answer.append({**row, "auc": auc(table), "ks": ks(table)})
+        interval = auc_interval(table)
+        answer.append({**row, "auc": auc(table), "ks": ks(table), "low": interval.low, "high": interval.high})
     return answer
 
 
@@ -103,27 +108,72 @@ def scorecard(dataset: Dataset, **changed: Any) -> ScorecardSpec:
     return ScorecardSpec(BAD, [*dataset.numbers, *dataset.texts], special_values=dataset.specials or None, **changed)
 
 
-def boosted(dataset: Dataset) -> Learner:
-    """The challenger that `strata scorecard` trains on all features; everything learnt anew in each fold."""
+def boosted(dataset: Dataset, *, is_monotone: bool = False) -> Learner:
+    """A challenger that `strata scorecard` trains; everything, its size too, is learnt anew in each fold."""
     names = [*dataset.numbers, *dataset.texts]
 
     def learner(train: DataFrame) -> Predict:
         bins = fit_binning(train, target=BAD, features=names, special_values=dataset.specials or None)
-        bads = sum(bins.features[names[0]].bad)
-        spec = challenger_spec(bins, names, target=BAD, weight=None, bads=bads, reasons=0)
-        predict = boosting_learner(spec)(train.select(BAD, *challenger_columns(bins, names)))
-        return lambda test: predict(
-            test.select(*[name for name in test.columns if name not in names], *challenger_columns(bins, names))
-        )
+        return fit_challenger(train, bins, names, target=BAD, is_monotone=is_monotone).score
 
     return learner
 
 
-def competitors(dataset: Dataset) -> dict[str, Ours | Theirs]:
+@dataclass(frozen=True)
+class ByCommand:
+    """``strata scorecard --time`` at its defaults, and what one run of it says: the card's or a challenger's scores."""
+
+    probability: str = "probability"
+    drift: str = "reversed"
+
+    def stamp(self) -> str:
+        """A hash of what its figures depend on, but for the data."""
+        return stamp_of(engine_stamp(), repr(self))
+
+    def measure(self, dataset: Dataset, rows: DataFrame) -> Measurement:
+        """Its own split, which must be that of the peers."""
+        output = dataset.data.with_name(f"card_{self.drift}")
+        start = time.monotonic()
+        if not (output / engine_stamp() / "metrics.json").exists():
+            _command(rows.sparkSession, dataset, output / engine_stamp(), self.drift)
+        seconds = time.monotonic() - start
+        scored = rows.sparkSession.read.format("delta").load(str(output / engine_stamp() / "scored"))
+        found = scored.select(ID, "split", BAD, F.col(self.probability).alias("probability")).toPandas()
+        found["fold"] = (found["split"] == "test").astype(int) - 1
+        _same_folds(found.assign(repeat=0)[[ID, "repeat", "fold"]], pd.read_parquet(dataset.folds))
+        return {"status": "done", "folds": fold_rows(found, 0), "fit_seconds": [seconds]}
+
+
+def _command(spark: SparkSession, dataset: Dataset, output: Path, drift: str) -> None:
+    """All but the split at defaults."""
+    given = ["--input", dataset.data, "--target", BAD, "--time", WHEN, "--id", ID, "--exclude", GROUP, "--monotone"]
+    arguments = [*map(str, given), "--drift", drift, "--output", str(output)]
+    if dataset.specials:
+        arguments.append(f"--special={','.join(f'{value:g}' for value in dataset.specials)}")
+    places = {"lake": str(SCRATCH / "card_lake"), "tracking_uri": f"sqlite:///{SCRATCH}/card_mlflow.db"}
+    if code := execute(
+        scorecard_job.JOB, load_settings("test", **places), parser(scorecard_job.JOB).parse_args(arguments)
+    ):
+        raise RuntimeError(f"strata scorecard ended with {code} on {dataset.name}")
+
+
+def competitors(dataset: Dataset) -> dict[str, Ours | ByCommand | Theirs]:
     """Who is compared; the first is ours, the second what it is measured against."""
     ascending = {"trend": "auto_asc_desc"}
     trees = {"n_estimators": 200, "learning_rate": 0.1, "max_depth": 4, "n_jobs": 2}
     product = Ours(lambda _: replace(loans.scorecard_spec(), target=BAD))
+    if dataset.is_by_time:
+        return {
+            "strata": ByCommand(),
+            "optbinning": Theirs(Peer("optbinning")),
+            "optbinning_monotone": Theirs(Peer("optbinning"), ascending),
+            "scorecardpy": Theirs(Peer("scorecardpy"), {"no_cores": 1}, repeats=1),
+            "strata_drift_shifted": ByCommand(drift="shifted"),
+            "strata_drift_keep": ByCommand(drift="keep"),
+            "strata_boosted": ByCommand("challenger_probability"),
+            "strata_monotone": ByCommand("monotone_probability"),
+            "xgboost": Theirs(Peer("xgboost"), trees),
+        }
     return {
         "strata": Ours(scorecard),
         "optbinning": Theirs(Peer("optbinning")),
@@ -131,6 +181,7 @@ def competitors(dataset: Dataset) -> dict[str, Ours | Theirs]:
         "scorecardpy": Theirs(Peer("scorecardpy"), {"no_cores": 1}, repeats=1),
         "strata_any_trend": Ours(partial(scorecard, trend="none")),
         "strata_boosted": Ours(boosted),
+        "strata_monotone": Ours(partial(boosted, is_monotone=True)),
         "xgboost": Theirs(Peer("xgboost"), trees),
         **({"strata_loan_default": product} if dataset.name == "berka" else {}),
     }
@@ -149,6 +200,6 @@ def run() -> None:
     spark.stop()
 
 
-def _kept(dataset: Dataset, rows: DataFrame, name: str, entry: Ours | Theirs) -> Measurement:
+def _kept(dataset: Dataset, rows: DataFrame, name: str, entry: Ours | ByCommand | Theirs) -> Measurement:
     stamp = stamp_of(dataset.stamp(), entry.stamp())
     return kept(FOLDER / f"{dataset.name}_{name}.json", stamp, lambda: entry.measure(dataset, rows))

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,12 +22,18 @@ from tests.bench.meter import run_job
 
 SHARED = HERE.parents[1].parent / "shared" / "data"
 GERMAN = HERE.parent / "golden" / "german_credit" / "german.csv.gz"
-ID, GROUP, BAD, FOLDS, SEED = "row_id", "group_id", "bad", 5, 20261031
+ID, GROUP, BAD, WHEN, FOLDS, SEED = "row_id", "group_id", "bad", "when", 5, 20261031
+TEST_SHARE = 0.3
+# The first rows of CoIL 2000 are its training set.
+COIL_TRAIN = 5_822
 
 
 @dataclass(frozen=True)
 class Dataset:
-    """A table with columns row_id, group_id, bad (0/1) and features; ``specials`` are codes of every number."""
+    """A table with columns row_id, group_id, bad (0/1) and features; ``specials`` are codes of every number.
+
+    With a column ``when`` its last part is the test, as ``strata scorecard --time`` has it, and there are no folds.
+    """
 
     name: str
     rows: pd.DataFrame
@@ -44,7 +52,12 @@ class Dataset:
 
     @property
     def _features(self) -> list[str]:
-        return [name for name in self.rows if name not in (ID, GROUP, BAD)]
+        return [name for name in self.rows if name not in (ID, GROUP, BAD, WHEN)]
+
+    @property
+    def is_by_time(self) -> bool:
+        """Whether the test is the last part in time."""
+        return WHEN in self.rows
 
     @property
     def data(self) -> Path:
@@ -66,10 +79,19 @@ class Dataset:
         self.data.parent.mkdir(parents=True, exist_ok=True)
         self.rows.to_parquet(self.data, index=False)
         rows = spark.read.parquet(str(self.data))
+        if self.is_by_time:
+            self._split_by_time().to_parquet(self.folds, index=False)
+            return rows
         dealt = assign_folds(rows, bad=BAD, group=GROUP, folds=FOLDS, repeats=self.repeats, seed=SEED)
         groups = self.rows[[ID, GROUP]].assign(group=self.rows[GROUP].astype(str))
         groups.merge(dealt.toPandas(), on="group")[[ID, "repeat", "fold"]].to_parquet(self.folds, index=False)
         return rows
+
+    def _split_by_time(self) -> pd.DataFrame:
+        """Fold 0 is the test, from the moment on that brings its share nearest to 30 %; -1 are rows to learn from."""
+        moments = sorted(self.rows[WHEN].unique())[1:]
+        cut = min(moments, key=lambda moment: abs((self.rows[WHEN] >= moment).mean() - TEST_SHARE))
+        return pd.DataFrame({ID: self.rows[ID], "repeat": 0, "fold": (self.rows[WHEN] >= cut).astype(int) - 1})
 
 
 def datasets(spark: SparkSession) -> Iterator[Dataset]:
@@ -86,6 +108,44 @@ def datasets(spark: SparkSession) -> Iterator[Dataset]:
         yes = calls.pop("y") == "yes"
         yield Dataset("bank_marketing", _named(calls.drop(columns="duration"), yes), 2)
         yield Dataset("bank_marketing_with_duration", _named(calls, yes), 2)
+        # The calls are ordered by date, which isn't told: two dozen equal parts stand for months.
+        ordered = _named(calls.drop(columns="duration"), yes)
+        yield Dataset("bank_marketing_by_time", ordered.assign(**{WHEN: ordered[ID] * 24 // len(ordered)}), 1)
+    if (file := _present("coil2000/ticdata.csv.gz")) is not None:
+        policies = pd.read_csv(file)
+        owner = policies.pop("CARAVAN") == "insurance"
+        yield Dataset("coil2000", _named(policies, owner), 2)
+        fixed = _named(policies, owner)
+        yield Dataset("coil2000_as_given", fixed.assign(**{WHEN: (fixed[ID] >= COIL_TRAIN).astype(int)}), 1)
+    if (file := _present("information_uplift/train.csv.gz")) is not None:
+        mailed = pd.concat([pd.read_csv(file), pd.read_csv(file.with_name("valid.csv.gz"))], ignore_index=True)
+        bought = mailed.pop("PURCHASE") == 1
+        unknown = [name for name in mailed if name == "TREATMENT" or "UNIQUE" in name.upper()]
+        yield Dataset("information_purchase", _named(mailed.drop(columns=unknown), bought), 1)
+    if (file := _present("hillstrom/hillstrom.csv.gz")) is not None:
+        mailed = pd.read_csv(file)
+        visit = mailed.pop("visit") == 1
+        yield Dataset("hillstrom_visit", _named(mailed.drop(columns=["conversion", "spend"]), visit), 1)
+    if (file := _present("lgd_credit_risk_analytics/lgd.csv.gz")) is not None:
+        yield Dataset("lgd_any_loss", _losses(pd.read_csv(file)), 2)
+    if (script := SHARED.parent / "cases" / "thin_periods.py").exists():
+        yield Dataset("thin_periods", _thin(script), 1)
+
+
+def _losses(loans: pd.DataFrame) -> pd.DataFrame:
+    """Whether a defaulted loan lost anything beyond the floor at which 28.8 % of losses stand."""
+    return _named(loans[["LTV", "purpose1"]], loans["lgd_time"] > loans["lgd_time"].min() + 1e-9)
+
+
+def _thin(script: Path) -> pd.DataFrame:
+    """A made-up lender that starts small; the peers are given its rates and terms as numbers."""
+    output = SCRATCH / "truth" / "thin_periods.csv"
+    output.parent.mkdir(parents=True, exist_ok=True)
+    subprocess.run([sys.executable, str(script), str(output)], check=True, stdout=subprocess.DEVNULL)
+    loans = pd.read_csv(output)
+    numbers = {name: loans[name].str.extract(r"([\d.]+)")[0].astype(float) for name in ("rate", "term")}
+    features = loans.assign(**numbers).drop(columns=["id", "opened_on", "bad"])
+    return _named(features, loans["bad"] == 1).assign(**{WHEN: pd.to_datetime(loans["opened_on"]).dt.date})
 
 
 def _present(name: str) -> Path | None:
