@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 
 from strata.jobs.reports import charts
-from strata.jobs.reports.binned import binned_figure
+from strata.jobs.reports.binned import binned_figure, short_label
 from strata.jobs.reports.page import Figure, Section, Sheet
 from strata.jobs.steps.card_fit import (
     APPROVED,
@@ -95,7 +95,11 @@ def points(table: CardTable, fitted: FittedCard) -> Section:
         "the feature's best bin: the largest losses are a refusal's reasons."
     )
     names = [table.source.names.get(name, name) for name in fitted.card.features]
-    return Section("Points", lead, [f"Features: {', '.join(names)}."], sheets=[sheet(fitted.card.points_table())])
+    table_of_points = fitted.card.points_table()
+    shown = table_of_points.assign(bin=table_of_points["bin"].map(short_label))
+    whole = table_of_points.loc[shown["bin"] != table_of_points["bin"], ["feature", "bin", "points"]]
+    sheets = [sheet(shown)] + ([sheet(whole, "Bins of many levels, whole", folded=True)] if len(whole) else [])
+    return Section("Points", lead, [f"Features: {', '.join(names)}."], sheets=sheets)
 
 
 def binning(fitted: FittedCard) -> Section:
