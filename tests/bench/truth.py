@@ -151,9 +151,8 @@ def _command(spark: SparkSession, dataset: Dataset, output: Path, drift: str) ->
     if dataset.specials:
         arguments.append(f"--special={','.join(f'{value:g}' for value in dataset.specials)}")
     places = {"lake": str(SCRATCH / "card_lake"), "tracking_uri": f"sqlite:///{SCRATCH}/card_mlflow.db"}
-    if code := execute(
-        scorecard_job.JOB, load_settings("test", **places), parser(scorecard_job.JOB).parse_args(arguments)
-    ):
+    options = parser(scorecard_job.JOB).parse_args(arguments)
+    if code := execute(scorecard_job.JOB, load_settings("test", **places), options, spark):
         raise RuntimeError(f"strata scorecard ended with {code} on {dataset.name}")
 
 
