@@ -172,11 +172,15 @@ def _csv(spark: SparkSession, shape: Layout, given: Mapping[str, Role]) -> AnyTa
 def _left_out(found: Scan, prefaced: int, columns: int) -> str:
     """What of a CSV is no row or column of its table."""
     parts = [
-        f"{found.blank:,} lines of separators alone" if found.blank else "",
-        f"{found.headers - prefaced:,} lines that repeat the header" if found.headers > prefaced else "",
-        f"{columns:,} columns without a name and a value" if columns else "",
+        f"{_number(found.blank, 'line')} of separators alone" if found.blank else "",
+        f"{_number(found.headers - prefaced, 'repetition')} of the header" if found.headers > prefaced else "",
+        f"{_number(columns, 'column')} without a name and a value" if columns else "",
     ]
     return f"left out: {', '.join(filter(None, parts))}" if any(parts) else ""
+
+
+def _number(count: int, noun: str) -> str:
+    return f"{count:,} {noun}{'s' * (count != 1)}"
 
 
 def _dated(place: Path, table: AnyTable, given: Mapping[str, Role]) -> AnyTable:
@@ -194,16 +198,16 @@ def _without_time(place: Path, table: AnyTable, time: str, set_aside: tuple[SetA
         return table
     named = ", ".join(f"row {one.row} {one.text!r}" for one in set_aside[:SHOWN] if one.row is not None)
     more = ", …" if len(set_aside) > SHOWN else ""
-    note = f"{len(set_aside):,} rows are set aside, their {table.names[time]!r} being no time: {named}{more}"
+    note = f"set aside for want of a time in {table.names[time]!r}: {_number(len(set_aside), 'row')}, {named}{more}"
     rows = table.rows.where(column(time).isNotNull())
-    return replace(table, rows=rows, notes=(*table.notes, note.removesuffix(": ")), set_aside=set_aside)
+    return replace(table, rows=rows, notes=(*table.notes, note.removesuffix(", ")), set_aside=set_aside)
 
 
 def _undated(place: Path, table: AnyTable, time: str) -> tuple[SetAside, ...]:
     counts = table.rows.agg(F.count("*").alias("rows"), F.count(column(time)).alias("dated")).head()
     assert counts is not None
     undated, name = counts["rows"] - counts["dated"], table.names[time]
-    refuse_undated(undated, counts["rows"], None, f"{place}: column {name!r}")
+    refuse_undated(undated, counts["rows"], None, f"{place}: column {name!r}: has gaps")
     return tuple(SetAside(place, None, name, "", "is empty") for _ in range(undated))
 
 

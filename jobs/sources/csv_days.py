@@ -94,7 +94,7 @@ def refuse_undated(undated: int, rows: int, first: SetAside | None, where: str =
         return
     at = f"{first.file}: row {first.row}, column {first.column!r}: {first.text!r} {first.reason}" if first else where
     raise InputError(
-        f"{at}; {undated:,} of {rows:,} rows have no time and {MOST_UNDATED:.0%} at most are set aside; "
+        f"{at}; {undated:,} of {rows:,} rows have no time, and {100 * MOST_UNDATED:g} % at most can be set aside; "
         "mend or drop them"
     )
 

@@ -26,15 +26,16 @@ def python_name(encoding: str) -> str:
     ASCII (EBCDIC), which Python and Java read differently.
     """
     try:
-        found = codecs.lookup(encoding.strip())
-        is_plain = SIGNS.encode(found.name) == SIGNS.encode("ascii")
+        found = codecs.lookup(encoding.strip()).name
+        name = WIDER.get(found, found)
+        is_plain = SIGNS.encode(name) == SIGNS.encode("ascii")
     except (LookupError, ValueError):
         raise UsageError(
             f"--encoding: {encoding!r} is none of {', '.join(USUAL)}, and no other encoding that is known"
         ) from None
-    if not (is_plain or found.name.startswith(WIDE)):
+    if not (is_plain or name.startswith(WIDE)):
         raise UsageError(f"--encoding: {encoding!r} does not extend ASCII; save the file as UTF-8")
-    return WIDER.get(found.name, found.name)
+    return name
 
 
 def cuts_at_line_ends(encoding: str) -> bool:

@@ -90,7 +90,7 @@ def prepare(context: Context, given: CardOptions) -> CardTable:
         rows = context.keep(source.rows)
         step.says(f"{rows.count():,} rows, {len(rows.columns)} columns of {source.kind}")
         if source.set_aside:
-            step.says(f"{len(source.set_aside):,} rows without a time are set aside")
+            step.says(f"{len(source.set_aside):,} set aside without a time")
     with context.progress.step("target") as step:
         labels = _labels(options)
         meaning = target_meaning(rows, labels)

@@ -4,13 +4,18 @@ from __future__ import annotations
 
 import gzip
 import os
-from datetime import date
+from datetime import date, datetime
+from decimal import Decimal
 from pathlib import Path
 
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 
 from strata.jobs.runtime.errors import InputError, UsageError
-from strata.jobs.sources.anytable import read_any
+from strata.jobs.sources.anytable import find_column, read_any
 
 
 def put(folder, content, name="t.csv"):
@@ -76,6 +81,39 @@ def test_wrong_encodings_name_row_column_and_byte(spark, tmp_path):
     refused(spark, path, "encoding: 'ebcdic' is none of utf-8, utf-16", UsageError, encoding="ebcdic")
 
 
+@pytest.mark.parametrize("name", ["GBK", "gb2312", "cp936", "GB18030", "UTF8", "utf_8_sig", "windows-1252", "l2"])
+def test_an_encoding_has_many_names(spark, tmp_path, name):
+    assert values(read_any(spark, put(tmp_path, "a,b\n1,é\n".encode(name)), encoding=name)) == [(1, "é")]
+
+
+@pytest.mark.parametrize(
+    ("text", "encoding"),
+    [
+        ("許功", "big5"),
+        ("表①", "ms932"),
+        ("日本", "iso-2022-jp"),
+        ("Škoda", "cp1250"),
+        ("Привет", "KOI8-R"),
+        ("镕", "gb2312"),
+    ],
+)
+def test_bytes_that_look_like_other_signs(spark, tmp_path, text, encoding):
+    content = f'a|b\n1|"{text}"\n'.encode("gbk" if encoding == "gb2312" else encoding)
+    assert values(read_any(spark, put(tmp_path, content), encoding=encoding)) == [(1, text)]
+
+
+def test_encodings_that_can_not_be_read_are_refused_by_name(spark, tmp_path):
+    path = put(tmp_path, "a,b\n1,2\n")
+    for name in ("rot13", "", "x\0"):
+        refused(spark, path, "and no other encoding that is known", UsageError, encoding=name)
+    refused(spark, path, "--encoding: 'hz' is not known to Java", UsageError, encoding="hz")
+    refused(spark, path, "--encoding: 'cp037' does not extend ASCII", UsageError, encoding="cp037")
+    path = put(tmp_path, "a,b\n1,2\n".encode("utf-16-le"))
+    refused(spark, path, "no byte-order mark; name the encoding utf-16-le or utf-16-be", encoding="utf-16")
+    late = b"a,b\n" + b"1,2345678901234567890\n" * 60_000 + b"2,\0\n"
+    refused(spark, put(tmp_path, late), "t.csv: row 60002, column 'b': has a zero byte")
+
+
 def test_a_replacement_character_of_the_file_is_a_character(spark, tmp_path):
     assert values(read_any(spark, put(tmp_path, "a,b\n1,\ufffd\n"))) == [(1, "\ufffd")]
 
@@ -92,6 +130,112 @@ def test_quotes_and_lines_inside_quotes(spark, tmp_path):
 def test_line_ends_may_be_mixed(spark, tmp_path):
     table = read_any(spark, put(tmp_path, b"a,b\r\n1,2\n3,4\r5,6\r\n\r\n   \n"))
     assert values(table) == [(1, 2), (3, 4), (5, 6)]
+
+
+@pytest.mark.parametrize(
+    ("start", "encoding"), [("sep=;\n", "utf-8"), ('\ufeff"SEP=;"\r\n', "utf-8"), ("sep=;\r\n", "utf-16")]
+)
+def test_excel_names_the_separator_in_a_line_of_its_own(spark, tmp_path, start, encoding):
+    end = "\r\n" if "\r" in start else "\n"
+    path = put(tmp_path, (start + end.join(["id;x,y", "1;2,5", '2;"a\nb"', ""])).encode(encoding))
+    table = read_any(spark, path)
+    assert table.rows.columns == ["id", "x,y"] and values(table) == [(1, "2,5"), (2, "a\nb")]
+    assert not [note for note in table.notes if note.startswith("left out")]
+    refused(spark, put(tmp_path, "sep=;\na;b\n1;2\n3\n"), "t.csv: row 4: has 1 fields, the header has 2")
+    refused(spark, put(tmp_path, "sep=;\n"), "t.csv: has nothing after its line 'sep=;'")
+
+
+def test_files_with_and_without_excels_line_are_one_table(spark, tmp_path):
+    put(tmp_path, "a;b\n1;x\n", "f/1.csv")
+    put(tmp_path, "sep=;\na;b\n2;y\n", "f/2.csv")
+    assert sorted(values(read_any(spark, tmp_path / "f"))) == [(1, "x"), (2, "y")]
+
+
+def test_what_excel_leaves_behind_is_no_row_and_no_column(spark, tmp_path):
+    table = read_any(spark, put(tmp_path, 'a;b;c;\n1;2;x;\n;;;\n3;4;y;\n;;;;;\n"";"";"";\n'))
+    assert table.rows.columns == ["a", "b", "c"] and sorted(values(table)) == [(1, 2, "x"), (3, 4, "y")]
+    assert table.notes[1:] == ("left out: 3 lines of separators alone, 1 column without a name and a value",)
+    for content in ("a;b\n1;2;\n3;4;\n", "a;b;\n1;2\n3;4\n", "a;b\n1;2\na;b\n3;4\n"):
+        table = read_any(spark, put(tmp_path, content))
+        assert table.rows.dtypes == [("a", "bigint"), ("b", "bigint")] and values(table) == [(1, 2), (3, 4)]
+    assert table.notes[1:] == ("left out: 1 repetition of the header",)
+    assert read_any(spark, put(tmp_path, "a;b;\n1;2;\n3;4;5\n")).rows.columns == ["a", "b", "column_3"]
+    refused(spark, put(tmp_path, "a;b\n;\n;\n"), "has a header but no rows")
+
+
+def test_a_cell_may_be_as_long_as_a_book(spark, tmp_path):
+    for cell in ("x" * 200_000, f'"{"x" * 1_500_000}\n"'):
+        (first,), _ = read_any(spark, put(tmp_path, f"a,b\n1,{cell}\n2,y\n")).rows.select("b").collect()
+        assert first == cell.strip('"').strip(" ")
+
+
+def test_separators_that_a_shell_can_write(spark, tmp_path):
+    assert values(read_any(spark, put(tmp_path, "a\tb\n1\t2\n"), separator="\\t")) == [(1, 2)]
+    for wrong in ('"', "\n", "😀"):
+        refused(spark, put(tmp_path, "a,b\n1,2\n"), "can't separate columns", UsageError, separator=wrong)
+
+
+def test_each_role_has_its_own_missing_values(spark, tmp_path):
+    cells = ["007", "+420", "1.10", "NA", "None", "TRUE", "2024-1-5", "-", '""']
+    lines = [
+        f" {cell} ,{word},{number}" for cell, word, number in zip(cells, ["None", "Bad", ""] * 3, ["NA", 1, 0] * 3)
+    ]
+    path = put(tmp_path, "\n".join([" Id,told,paid", *lines]))
+    table = read_any(spark, path, roles={"id": "identifier", "told": "outcome", "paid": "outcome"})
+    ids, words, numbers = zip(*values(table), strict=True)
+    assert ids == (*cells[:-1], None) and words == ("None", "Bad", None) * 3 and numbers == (None, 1, 0) * 3
+    assert table.notes == (
+        "read as missing: NA (in 'paid')",
+        "'told': 'None' counts as a value of the outcome, not as missing",
+    )
+
+
+def test_words_for_missing_of_other_systems(spark, tmp_path):
+    words = ["\\N", "#DIV/0!", "#NAME?", "NaT", "(null)", "<null>", "nil", "--", "n.a."]
+    table = read_any(spark, put(tmp_path, "a,b\n" + "".join(f"{i},{word}\n" for i, word in enumerate([*words, "2.5"]))))
+    assert table.rows.dtypes[1] == ("b", "double")
+    assert [row[1] for row in values(table)] == [None] * len(words) + [2.5]
+
+
+def test_columns_are_found_by_either_name_then_in_any_case():
+    names = {"Id": "Id", "ID_2": "ID", "src": " SRC"}
+    assert [find_column(names, name) for name in ("ID", "ID_2", "id", "src", "no")] == [
+        "ID_2",
+        "ID_2",
+        "Id",
+        "src",
+        None,
+    ]
+
+
+@pytest.mark.parametrize(
+    ("usual", "odd", "kind"),
+    [
+        ("2024-01-31", {"0000-00-00": "is no day", "31.01.2024": "is no day", "": "is empty"}, "date"),
+        ("31.01.2024", {"31.02.2024": "is no day", "n.d.": "is no day", "NULL": "is a word for missing"}, "date"),
+        ("20240131", {"20240231": "is no day"}, "date"),
+        ("2024-01-31 10:00", {"0000-00-00 00:00": "is no day"}, "timestamp"),
+        ("202401", {"later": "is no number"}, "bigint"),
+    ],
+)
+def test_rows_without_a_time_are_set_aside_and_listed(spark, tmp_path, usual, odd, kind):
+    cells = [usual] * 400
+    for place, cell in enumerate(odd):
+        cells[100 * place + 7] = cell
+    path = put(tmp_path, "sep=;\nx;when\n\n" + "".join(f"1;{cell}\n" for cell in cells) + ";\n")
+    table = read_any(spark, path, roles={"when": "time"})
+    assert table.rows.dtypes[1] == ("when", kind) and table.rows.dropna().count() == 400 - len(odd)
+    found = [(one.row, one.column, one.text, one.reason) for one in table.set_aside]
+    assert found == [(100 * place + 11, "when", cell, why) for place, (cell, why) in enumerate(odd.items())]
+    (note,) = [note for note in table.notes if note.startswith("set aside for want of a time in 'when'")]
+    assert f"{len(odd)} row" in note and f"row 11 {next(iter(odd))!r}" in note
+
+
+def test_too_many_rows_without_a_time_are_refused(spark, tmp_path):
+    path = put(tmp_path, "x,when\n" + "1,2024-01-31\n" * 90 + "1,n.d.\n" * 10)
+    message = "t.csv: row 92, column 'when': 'n.d.' is no day; 10 of 100 rows have no time, and 1 % at most"
+    refused(spark, path, message, roles={"when": "time"})
+    assert read_any(spark, put(tmp_path, "x,when\n1,a\n2,b\n"), roles={"when": "time"}).rows.dtypes[1][1] == "string"
 
 
 def test_names_become_unique_and_keep_what_they_were(spark, tmp_path):
@@ -266,6 +410,66 @@ def test_parquet_keeps_types_and_names_what_it_leaves_out(spark, tmp_path):
     refused(spark, tmp_path / "p", "has both Parquet and CSV files; name one of them")
     spark.sql("SELECT 1 AS a WHERE false").write.parquet(str(tmp_path / "empty"))
     refused(spark, tmp_path / "empty", "empty: has no rows")
+
+
+# What pandas, Arrow and DuckDB write: a column of two values, and how it is read (None: left out).
+WRITTEN = {
+    "ns": (pa.array([-1, 1_700_000_000_123_456_789], pa.timestamp("ns")), "timestamp_ntz"),
+    "ns_utc": (pa.array([-1, 1_700_000_000_123_456_789], pa.timestamp("ns", "UTC")), "timestamp"),
+    "old": (pa.array([date(1, 1, 1), date(1400, 2, 28)]), "date"),
+    "old_utc": (pa.array([datetime(1890, 1, 1)] * 2, pa.timestamp("us", "UTC")), "timestamp"),
+    "u8": (pa.array([0, 255], pa.uint8()), "smallint"),
+    "u64": (pa.array([0, 2**64 - 1], pa.uint64()), "decimal(20,0)"),
+    "levels": (pa.array(["a", "b"]).dictionary_encode(), "string"),
+    "money": (pa.array([Decimal("1.50")] * 2, pa.decimal128(10, 2)), "decimal(10,2)"),
+    "nothing": (pa.nulls(2), "int"),
+    "long": (pa.array(["a", "b"], pa.large_string()), "string"),
+    "waited": (pa.array([1, 2], pa.duration("us")), "bigint"),
+    "clock": (pa.array([1, 2], pa.time64("us")), None),
+    "wide": (pa.array([Decimal(1)] * 2, pa.decimal256(60, 2)), None),
+    "raw": (pa.array([b"ab"] * 2, pa.binary(2)), None),
+    "clocks": (pa.array([[1], [2]], pa.list_(pa.time64("us"))), None),
+}
+
+
+def test_parquet_of_every_writer_is_read(spark, tmp_path):
+    pq.write_table(pa.table({name: column for name, (column, _) in WRITTEN.items()}), tmp_path / "t.parquet")
+    table = read_any(spark, tmp_path / "t.parquet")
+    assert dict(table.rows.dtypes) == {name: kind for name, (_, kind) in WRITTEN.items() if kind}
+    shown = table.rows.selectExpr("CAST(ns AS STRING)", "unix_micros(ns_utc)", "u64", "CAST(old AS STRING)")
+    first, second = sorted(map(tuple, shown.collect()))
+    assert first == ("1969-12-31 23:59:59.999999", -1, 0, "0001-01-01")
+    assert second == ("2023-11-14 22:13:20.123456", 1_700_000_000_123_456, 2**64 - 1, "1400-02-28")
+    assert table.notes == (
+        "left out, being neither numbers, text nor dates: 'clock (time of day)', 'wide (decimal of 60 digits)', "
+        "'raw (binary)', 'clocks (nested)'",
+        "'ns', 'ns_utc': times in nanoseconds are read in microseconds",
+    )
+
+
+def test_parquet_that_spark_can_not_read_is_refused_before_work(spark, tmp_path):
+    path = tmp_path / "t.parquet"
+    pq.write_table(pa.table({"x": [1.0], "half": pa.array(np.array([1], np.float16))}), path)
+    refused(spark, path, "t.parquet: column 'half' is Float16, and Spark can't read a file that has one")
+    pq.write_table(pa.table({"x": [1.0]}), path, compression="brotli")
+    refused(spark, path, "t.parquet: is packed with BROTLI")
+    pq.write_table(pa.table({"x": [1.0], "X": [1.0]}), path)
+    refused(spark, path, "can't be read as Parquet")
+    (tmp_path / "f").mkdir()
+    pd.DataFrame({"x": [1]}).to_parquet(tmp_path / "f" / "1.parquet")
+    pd.DataFrame({"x": ["a"]}).to_parquet(tmp_path / "f" / "2.parquet")
+    refused(spark, tmp_path / "f", "2.parquet: column 'x' is string, in 1.parquet it is bigint; write them alike")
+    pd.DataFrame({"y": [1]}).to_parquet(tmp_path / "f" / "2.parquet")
+    refused(spark, tmp_path / "f", "2.parquet: has no column 'x', which 1.parquet has")
+
+
+def test_rows_of_parquet_without_a_time_are_set_aside(spark, tmp_path):
+    days = pd.date_range("2024-01-01", periods=200).to_series()
+    days.iloc[3] = pd.NaT
+    pd.DataFrame({"x": range(200), "When": days}).to_parquet(tmp_path / "t.parquet", index=False)
+    table = read_any(spark, tmp_path / "t.parquet", roles={"when": "time"})
+    assert table.rows.count() == 199 and [one.reason for one in table.set_aside] == ["is empty"]
+    assert table.notes[-1] == "set aside for want of a time in 'When': 1 row"
 
 
 def test_delta_is_read_at_a_version(spark, tmp_path):
