@@ -8,8 +8,8 @@ from __future__ import annotations
 
 import hashlib
 import zlib
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass, field
 from gzip import BadGzipFile
 from pathlib import Path
 from typing import Literal
@@ -21,11 +21,14 @@ from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import types as T
 
 from strata.jobs.runtime.delta_log import latest_version
-from strata.jobs.runtime.errors import InputError
+from strata.jobs.runtime.errors import InputError, UsageError
+from strata.jobs.sources.column_readings import TextColumn, choose_readings, decimal_comma
 from strata.jobs.sources.csv_layout import Layout, is_csv_name, layout, read_bytes, unique_names
-from strata.jobs.sources.csv_types import listed, plain_path, seen_columns, texts, typed
+from strata.jobs.sources.csv_types import given, listed, plain_path, scan_cells, seen_columns, texts, typed
 from strata.jobs.sources.deliveries import content_hash
 from strata.models.binning_rows import column
+from strata.models.reading_choice import KINDS, AsKind
+from strata.models.readings import Reading
 
 Kind = Literal["csv", "parquet", "delta"]
 PARQUET = b"PAR1"
@@ -37,7 +40,8 @@ class AnyTable:
     """A table as it was found.
 
     ``names`` maps each column of ``rows`` to its name in the file; ``notes`` are sentences on what was done;
-    ``fingerprint`` changes when the content does.
+    ``fingerprint`` changes when the content does. ``readings`` say how the texts of a column became its numbers;
+    numbers with decimal points in a column without words for missing values need none.
     """
 
     rows: DataFrame
@@ -45,6 +49,27 @@ class AnyTable:
     notes: tuple[str, ...]
     kind: Kind
     fingerprint: str
+    readings: Mapping[str, Reading] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class _Asked:
+    """What a caller says of columns, under either of their names; ``untouched`` is None for all columns."""
+
+    kinds: Mapping[str, AsKind]
+    untouched: Collection[str] | None
+
+    def checked(self, names: Mapping[str, str]) -> _Asked:
+        """The same under the names of the rows. Raises ``UsageError`` for an unknown column or kind."""
+        ours = {theirs: name for name, theirs in reversed(list(names.items()))} | {name: name for name in names}
+        for name, kind in self.kinds.items():
+            if name not in ours:
+                raise UsageError(f"--as {name}={kind}: the table has no column {name!r}")
+            if kind not in KINDS:
+                raise UsageError(f"--as {name}={kind}: {kind!r} is none of {', '.join(KINDS)}")
+        kinds = {ours[name]: kind for name, kind in self.kinds.items()}
+        untouched = names if self.untouched is None else [ours[name] for name in self.untouched if name in ours]
+        return _Asked(kinds, set(untouched) - set(kinds))
 
 
 def read_any(
@@ -54,21 +79,27 @@ def read_any(
     separator: str | None = None,
     encoding: str | None = None,
     fewest: int = 2,
+    kinds: Mapping[str, AsKind] | None = None,
+    untouched: Collection[str] | None = (),
 ) -> AnyTable:
     """Read a CSV file (``.gz`` too) or a folder of them, a Parquet file or folder, or a Delta table's folder.
 
     CSV: the separator (, ; tab |) is found in the head, the encoding is UTF-8, UTF-16 by its mark, or as given
     (cp1252, latin-1, gb18030, utf-16-le, utf-16-be); types come from one scan of all rows. Parquet and Delta
-    keep their types; nested and binary columns are left out. A CSV of fewer than ``fewest`` columns is taken
+    keep their types; nested and binary columns are left out. Texts that are numbers in other writings (``10.65%``,
+    ``$1,234.50``, ``36 months``) or levels of an ordered scale become numbers, see ``models/readings.py``: when 95 %
+    of a column's filled cells are understood; the others become missing, and a note counts them. ``kinds`` overrules
+    that (column to ``text``, ``number``, ``comma``, ``point``, ``percent``, ``money``, ``unit`` or ``order``), and
+    columns that are ``untouched`` (None: all) get no reading. A CSV of fewer than ``fewest`` columns is taken
     for one whose separator wasn't found. Raises ``InputError`` (``UsageError`` for a wrong
-    ``separator`` or ``encoding``).
+    ``separator``, ``encoding`` or ``kinds``).
     """
-    place = Path(path)
+    place, asked = Path(path), _Asked(kinds or {}, untouched)
     try:
         kind, files = _find(place)
         if kind == "csv":
-            return _csv(spark, layout(files, separator=separator, encoding=encoding, fewest=fewest))
-        return _parquet(spark, place, files) if kind == "parquet" else _delta(spark, place)
+            return _csv(spark, layout(files, separator=separator, encoding=encoding, fewest=fewest), asked)
+        return _parquet(spark, place, files, asked) if kind == "parquet" else _delta(spark, place, asked)
     except (BadGzipFile, EOFError, zlib.error) as wrong:
         raise InputError(f"{place}: can't be unpacked: {wrong}; get it again") from None
     except OSError as wrong:
@@ -114,21 +145,35 @@ def _begins_like_parquet(path: Path) -> bool:
         return content.read(len(PARQUET)) == PARQUET
 
 
-def _csv(spark: SparkSession, shape: Layout) -> AnyTable:
+def _csv(spark: SparkSession, shape: Layout, asked: _Asked) -> AnyTable:
     files = shape.files
     content = read_bytes(shape)
     names, renamed = unique_names(shape.header)
+    asked = asked.checked(names)
     rows = texts(spark, shape, spans=content.spans)
-    columns, notes = typed(rows, list(names), seen_columns(rows, shape), shape.separator)
+    seen = seen_columns(rows, shape)
+    comma = decimal_comma(seen, shape.separator)
+    choices = choose_readings(
+        rows,
+        [
+            TextColumn(name, given(f"c{i}", one.words), one, asked.kinds.get(name), name in (asked.untouched or ()))
+            for i, (name, one) in enumerate(zip(names, seen, strict=True))
+        ],
+        comma=comma,
+        likely=shape.separator == ",",
+    )
+    columns, notes = typed(rows, list(names), seen, comma=bool(comma), choices=choices, kinds=asked.kinds)
     found = [
         f"{len(files)} files are read as one table" if len(files) > 1 else "",
         f"columns are separated by {shape.separator!r}" if shape.separator != "," else "",
         f"the encoding is {shape.encoding}" if shape.encoding != "utf-8" else "",
     ]
-    return AnyTable(columns, names, (*filter(None, found), *renamed, *notes), "csv", f"sha256:{content.sha256}")
+    readings = {name: choice.reading for name, choice in choices.items() if choice.reading}
+    said = (*filter(None, found), *renamed, *notes)
+    return AnyTable(columns, names, said, "csv", f"sha256:{content.sha256}", readings)
 
 
-def _parquet(spark: SparkSession, place: Path, files: tuple[Path, ...]) -> AnyTable:
+def _parquet(spark: SparkSession, place: Path, files: tuple[Path, ...], asked: _Asked) -> AnyTable:
     for path in files:
         with path.open("rb") as content:
             start, size = content.read(len(PARQUET)), content.seek(0, 2)
@@ -140,7 +185,7 @@ def _parquet(spark: SparkSession, place: Path, files: tuple[Path, ...]) -> AnyTa
     except AnalysisException as wrong:
         raise InputError(f"{place}: can't be read as Parquet: {_first_line(wrong)}") from None
     print_of = f"sha256:{content_hash(place)}" if place.is_file() else _listing_hash(place, files)
-    return _flat(place, rows, "parquet", print_of)
+    return _flat(place, rows, "parquet", print_of, asked)
 
 
 def _listing_hash(place: Path, files: tuple[Path, ...]) -> str:
@@ -150,7 +195,7 @@ def _listing_hash(place: Path, files: tuple[Path, ...]) -> str:
     return f"files:{hashlib.sha256(repr(listing).encode()).hexdigest()}"
 
 
-def _delta(spark: SparkSession, place: Path) -> AnyTable:
+def _delta(spark: SparkSession, place: Path, asked: _Asked) -> AnyTable:
     """The latest version; the fingerprint is the table's id and that version."""
     path = str(place.absolute())
     version = latest_version(spark, path)
@@ -162,7 +207,7 @@ def _delta(spark: SparkSession, place: Path) -> AnyTable:
     except (AnalysisException, Py4JJavaError) as wrong:
         raise InputError(f"{place}: can't be read as a Delta table: {_first_line(wrong)}") from None
     assert detail is not None
-    return _flat(place, rows, "delta", f"delta:{detail['id']}@{version}")
+    return _flat(place, rows, "delta", f"delta:{detail['id']}@{version}", asked)
 
 
 def _first_line(wrong: AnalysisException | Py4JJavaError) -> str:
@@ -170,11 +215,35 @@ def _first_line(wrong: AnalysisException | Py4JJavaError) -> str:
     return str(text).strip().splitlines()[0]
 
 
-def _flat(place: Path, rows: DataFrame, kind: Kind, fingerprint: str) -> AnyTable:
+def _flat(place: Path, rows: DataFrame, kind: Kind, fingerprint: str, asked: _Asked) -> AnyTable:
     """The columns that are numbers, texts, booleans or times; the others are named in a note."""
     flat = [field.name for field in rows.schema if isinstance(field.dataType, FLAT)]
     others = [f"{field.name} ({field.dataType.typeName()})" for field in rows.schema if field.name not in flat]
     if not flat or rows.isEmpty():
         raise InputError(f"{place}: has no {'rows' if flat else 'columns of numbers, text or dates'}")
     notes = (f"left out, being neither numbers, text nor dates: {listed(others)}",) if others else ()
-    return AnyTable(rows.select(*map(column, flat)), {name: name for name in flat}, notes, kind, fingerprint)
+    names = {name: name for name in flat}
+    columns, readings, more = _read_texts(rows.select(*map(column, flat)), asked.checked(names))
+    return AnyTable(columns, names, (*notes, *more), kind, fingerprint, readings)
+
+
+def _read_texts(rows: DataFrame, asked: _Asked) -> tuple[DataFrame, dict[str, Reading], list[str]]:
+    """Texts that have a reading as numbers, and columns of which somebody says so as texts; one scan of the texts."""
+    types = {field.name: field.dataType for field in rows.schema}
+    for name, kind in asked.kinds.items():
+        if kind != "text" and isinstance(types[name], T.DateType | T.TimestampType | T.TimestampNTZType):
+            raise UsageError(f"--as {name}={kind}: the column is {types[name].simpleString()}, not text or a number")
+    names = [
+        name for name, kind in types.items() if isinstance(kind, T.StringType) and name not in (asked.untouched or ())
+    ]
+    seen = scan_cells(rows.select(*map(column, names))) if names else {}
+    texts_of = [
+        TextColumn(name, given(name, seen[i].words), seen[i], asked.kinds.get(name)) for i, name in enumerate(names)
+    ]
+    comma = decimal_comma([*seen.values()], None)
+    choices = choose_readings(rows, texts_of, comma=comma, likely=False, typed=False)
+    readings = {name: choice.reading for name, choice in choices.items() if choice.reading}
+    made = {name: reading.column(column(name)) for name, reading in readings.items()}
+    made |= {name: column(name).cast("string") for name, kind in asked.kinds.items() if kind == "text"}
+    columns = rows.select(*[made[name].alias(name) if name in made else column(name) for name in types])
+    return columns, readings, [f"{name!r}: {choice.note}" for name, choice in choices.items() if choice.note]

@@ -17,6 +17,9 @@ from pyspark.sql import functions as F
 
 from strata.jobs.runtime.errors import InputError
 from strata.jobs.sources.csv_layout import Layout, raise_fault
+from strata.models.binning_rows import column
+from strata.models.ordered_scales import WORDS
+from strata.models.reading_choice import CURRENCIES, Choice
 from strata.models.screening_columns import suggests_date
 
 NULL_WORDS = ("NA", "N/A", "#N/A", "n/a", "NULL", "null", "NaN", "nan", "None", "<NA>", "?", "-", ".")
@@ -45,12 +48,20 @@ class Shape(IntFlag):
     EITHER_FIRST = 32768  # 01/02/2024
     TIME = 65536  # 2024-12-31 23:59:59
     TRUTH = 131072
+    EITHER_POINT = 262144  # 1.234: decimals, or thousands where commas are decimal
+    UNIT = 524288  # 36 months, < 1 year, EUR 5
+    SCALE = 1048576  # a word that may belong to an ordered scale
+    GRADE = 2097152  # A1
+    LETTER = 4194304  # A
 
 
 SHAPES = sum(Shape)
 WHOLE = Shape.INTEGER | Shape.DAY8
-NUMBER = WHOLE | Shape.DECIMAL | Shape.INFINITE
+NUMBER = WHOLE | Shape.DECIMAL | Shape.EITHER_POINT | Shape.INFINITE
 COMMA_NUMBER = WHOLE | Shape.INFINITE | Shape.COMMA | Shape.EITHER_COMMA
+# What a reading may understand as a number, and what may be levels of an order.
+NUMBERS = NUMBER | Shape.COMMA | Shape.EITHER_COMMA | Shape.FORMATTED
+READABLE, ORDERED = NUMBERS | Shape.UNIT, Shape.SCALE | Shape.GRADE | Shape.LETTER
 WORD_BITS = {word: 1 << (32 + i) for i, word in enumerate(NULL_WORDS)}
 
 
@@ -70,13 +81,26 @@ _SLASHES = f"""CASE WHEN {_day("t", "210")} THEN IF({_day("t", "201")}, {Shape.E
   WHEN {_day("t", "201")} THEN {Shape.MONTH_FIRST:d} ELSE {Shape.TEXT:d} END"""
 _TIME = "^[0-9]{4}-[0-9]{2}-[0-9]{2}[ T][0-9]{2}:[0-9]{2}(:[0-9]{2}([.][0-9]+)?)?(Z|[+-][0-9]{2}:?[0-9]{2})?$"
 _INFINITE = ", ".join(f"'{sign}{word}'" for sign in ("", "+", "-") for word in ("inf", "infinity"))
-_OTHER = f"""CASE WHEN octet_length(t) > 9 THEN {Shape.TEXT:d}
-  WHEN lower(t) IN ({_INFINITE}) THEN {Shape.INFINITE:d}
-  WHEN lower(t) IN ('true', 'false') THEN {Shape.TRUTH:d}
+_SCALE = ", ".join(f"'{word}'" for word in sorted(WORDS))
+_CODES = ", ".join(f"'{code}'" for code in sorted(CURRENCIES) if code.isalpha() and len(code) == 3)
+_OTHER = f"""CASE WHEN octet_length(t) > 30 THEN {Shape.TEXT:d}
+  WHEN octet_length(t) <= 9 AND lower(t) IN ({_INFINITE}) THEN {Shape.INFINITE:d}
+  WHEN octet_length(t) <= 5 AND lower(t) IN ('true', 'false') THEN {Shape.TRUTH:d}
+  WHEN octet_length(t) = 1 THEN IF(t RLIKE '[A-Za-z]', {Shape.LETTER:d}, {Shape.TEXT:d})
+  WHEN octet_length(t) = 2 AND t RLIKE '^[A-Za-z][0-9]$' THEN {Shape.GRADE:d}
+  WHEN lower(t) IN ({_SCALE}) THEN {Shape.SCALE:d}
+  WHEN lower(substr(t, 1, 3)) IN ({_CODES}) AND t RLIKE '^[A-Za-z]{{3}}[-+( ]*[0-9]' THEN {Shape.UNIT:d}
   ELSE {Shape.TEXT:d} END"""
+_SPACE = "\\u00a0\\u2009\\u202f\\u3000 "
+_SIGN = "$€£¥￥＄₽₹₩₺฿"
+_DIGITS = f"[0-9０-９][0-9０-９,.，．\\'’{_SPACE}]*"
+_FORMATTED = f"^[-+−－<>＜＞(（{_SIGN}{_SPACE}]*{_DIGITS}[-−+%％)）元円{_SIGN}{_SPACE}]*$"
+_UNIT = f"^[-+−－<>＜＞(（{_SPACE}]*{_DIGITS}[+]?[{_SPACE}]?[\\\\p{{L}}]{{1,15}}[-)）]?$"
 _NUMERIC = f"""CASE WHEN CAST(t AS BIGINT) IS NOT NULL AND instr(t, '.') = 0 THEN {_INTEGER}
   WHEN t RLIKE '^[+-]?([0-9]+[.]?[0-9]*|[.][0-9]+)([eE][+-]?[0-9]+)?$'
-    THEN IF(t RLIKE '^[+-]?[0-9]+$', {Shape.LONG:d}, {Shape.DECIMAL:d})
+    THEN CASE WHEN t RLIKE '^[+-]?[0-9]+$' THEN {Shape.LONG:d}
+      WHEN substr(t, -4, 1) = '.' AND t RLIKE '^[+-]?[1-9][0-9]{{0,2}}[.][0-9]{{3}}$' THEN {Shape.EITHER_POINT:d}
+      ELSE {Shape.DECIMAL:d} END
   WHEN t RLIKE '^[+-]?[1-9][0-9]{{0,2}},[0-9]{{3}}$' THEN {Shape.EITHER_COMMA:d}
   WHEN t RLIKE '^[+-]?[0-9]+,[0-9]+$' THEN {Shape.COMMA:d}
   WHEN t RLIKE '^[0-9]{{4}}-[0-9]{{1,2}}-[0-9]{{1,2}}$' AND {_day("t", "012")} THEN {Shape.ISO:d}
@@ -84,10 +108,13 @@ _NUMERIC = f"""CASE WHEN CAST(t AS BIGINT) IS NOT NULL AND instr(t, '.') = 0 THE
   WHEN t RLIKE '^[0-9]{{1,2}}[.][0-9]{{1,2}}[.][0-9]{{4}}$' AND {_day("t", "210")} THEN {Shape.DOTS:d}
   WHEN t RLIKE '^[0-9]{{1,2}}/[0-9]{{1,2}}/[0-9]{{4}}$' THEN {_SLASHES}
   WHEN t RLIKE '{_TIME}' AND CAST(t AS TIMESTAMP) IS NOT NULL THEN {Shape.TIME:d}
-  WHEN t RLIKE '^[-+$€£¥ ]*[0-9][0-9,. \\u00a0\\']*%?$' THEN {Shape.FORMATTED:d}
+  WHEN octet_length(t) <= 90 AND t RLIKE '{_FORMATTED}' THEN {Shape.FORMATTED:d}
+  WHEN octet_length(t) <= 90 AND t RLIKE '{_UNIT}' THEN {Shape.UNIT:d}
   ELSE {_OTHER} END"""
 _WORDS = " ".join(f"WHEN '{word}' THEN {bit}L" for word, bit in WORD_BITS.items())
-_STARTS = ", ".join(str(ord(start)) for start in "+-.$€£¥0123456789")
+_STARTS = ", ".join(
+    str(ord(start)) for start in "+-.(<>$€£¥₽₹₩₺฿0123456789０１２３４５６７８９−－＋（＜＞＄￥\xa0\u2009\u202f\u3000"
+)
 # Null words first: some begin like a number. Only what begins like one is tried as one.
 BITS = f"""CASE WHEN t IS NULL OR t = '' THEN 0L
   WHEN octet_length(t) <= {max(map(len, NULL_WORDS))} AND t IN ({", ".join(f"'{word}'" for word in NULL_WORDS)})
@@ -98,12 +125,16 @@ BITS = f"""CASE WHEN t IS NULL OR t = '' THEN 0L
 
 @dataclass(frozen=True)
 class Seen:
-    """A column's cells together: shapes and null words as bits; cells, filled cells and those that are numbers."""
+    """A column's cells together: shapes and null words as bits; cells, filled cells and those that are numbers.
+
+    ``readable`` are the cells that a reading may understand as numbers.
+    """
 
     bits: int
     cells: int
     filled: int
     numbers: int
+    readable: int
 
     @property
     def shapes(self) -> int:
@@ -117,54 +148,70 @@ class Seen:
 
 
 @dataclass(frozen=True)
-class Reading:
+class Parse:
     """How a text column becomes a typed one, and what a person should know about that."""
 
     parse: Callable[[Column], Column]
     note: str = ""
 
 
-TEXT = Reading(lambda text: text)
+TEXT = Parse(lambda text: text)
 
 
-def _parts(order: str, note: str = "") -> Reading:
+def _parts(order: str, note: str = "") -> Parse:
     def parse(text: Column) -> Column:
         parts = F.split(text, "[-/.]")
         return F.make_date(*(parts[int(place)].cast("int") for place in order))
 
-    return Reading(parse, note)
+    return Parse(parse, note)
 
 
 # Of the columns that are all days: the shapes allowed, and how they are read.
-DAYS: tuple[tuple[int, Reading], ...] = (
+DAYS: tuple[tuple[int, Parse], ...] = (
     (Shape.ISO, _parts("012")),
     (Shape.YEAR_FIRST, _parts("012")),
     (Shape.DOTS, _parts("210")),
     (Shape.EITHER_FIRST, _parts("210", "dates are read as day/month/year, but could be month/day/year")),
     (Shape.EITHER_FIRST | Shape.DAY_FIRST, _parts("210", "dates are read as day/month/year")),
     (Shape.EITHER_FIRST | Shape.MONTH_FIRST, _parts("201", "dates are read as month/day/year")),
-    (Shape.TIME | Shape.ISO, Reading(lambda text: text.cast("timestamp"))),
-    (Shape.TRUTH, Reading(lambda text: F.lower(text) == "true")),
+    (Shape.TIME | Shape.ISO, Parse(lambda text: text.cast("timestamp"))),
+    (Shape.TRUTH, Parse(lambda text: F.lower(text) == "true")),
 )
 
 
-def reading(seen: Seen, name: str, *, comma: bool) -> Reading:
+def reading(seen: Seen, name: str, *, comma: bool) -> Parse:
     """What a column of these shapes is; ``comma`` when numbers of the file have decimal commas."""
     shapes = seen.shapes
     if not shapes:
         return TEXT
     if shapes == Shape.DAY8 and suggests_date(name):
-        return Reading(lambda text: F.to_date(text, "yyyyMMdd"), "days written like 20241231 are read as dates")
+        return Parse(lambda text: F.to_date(text, "yyyyMMdd"), "days written like 20241231 are read as dates")
     if not shapes & ~WHOLE:
-        return Reading(lambda text: text.cast("bigint"))
-    if not shapes & ~NUMBER:
-        return Reading(lambda text: text.cast("double"))
-    if comma and not shapes & ~COMMA_NUMBER:
-        return Reading(lambda text: F.translate(text, ",", ".").cast("double"), "decimal commas are read as points")
+        return Parse(lambda text: text.cast("bigint"))
+    if is_plain(shapes, comma=False) and not _may_group_with_points(shapes, comma):
+        return Parse(lambda text: text.cast("double"))
+    if is_plain(shapes, comma=comma):
+        return Parse(lambda text: F.translate(text, ",", ".").cast("double"), "decimal commas are read as points")
     for allowed, how in DAYS:
         if not shapes & ~allowed:
             return how
-    return Reading(TEXT.parse, _why_text(seen))
+    return Parse(TEXT.parse, _why_text(seen))
+
+
+def is_plain(shapes: int, *, comma: bool) -> bool:
+    """Whether all cells are plain numbers, with decimal points, or with commas where ``comma`` says that they are."""
+    points = not shapes & ~NUMBER and not _may_group_with_points(shapes, comma)
+    return bool(shapes) and (points or (comma and not shapes & ~COMMA_NUMBER))
+
+
+def has_decimal_commas(shapes: int) -> bool:
+    """Whether cells have commas that are decimal where commas can be."""
+    return bool(shapes & (Shape.COMMA | Shape.EITHER_COMMA))
+
+
+def _may_group_with_points(shapes: int, comma: bool) -> bool:
+    """Whether 1.234 may be one thousand and more: decimals are commas, and no cell such as 1.5 says otherwise."""
+    return comma and bool(shapes & Shape.EITHER_POINT) and not shapes & Shape.DECIMAL
 
 
 def _why_text(seen: Seen) -> str:
@@ -172,8 +219,6 @@ def _why_text(seen: Seen) -> str:
     shapes = seen.shapes
     if not shapes & ~(WHOLE | Shape.CODE | Shape.LONG):
         return f"codes with leading zeros or more than {LONGEST} digits stay text"
-    if not shapes & ~(NUMBER | COMMA_NUMBER | Shape.FORMATTED):
-        return "numbers with thousands separators, other decimal marks or signs such as % stay text"
     if 2 * seen.numbers > seen.filled:
         return f"stays text, though {seen.numbers:,} of its {seen.filled:,} filled values are numbers"
     return ""
@@ -212,16 +257,7 @@ def seen_columns(rows: DataFrame, shape: Layout) -> list[Seen]:
 
     Raises ``InputError`` naming file and row when a row has another number of fields than the header.
     """
-    cells = rows.select(F.posexplode(F.array(*rows.columns)).alias("at", "cell"))
-    bits = cells.select("at", F.trim("cell").alias("t")).select("at", F.expr(BITS).alias("bits"))
-    shapes, numbers = (F.col("bits").bitwiseAND(F.lit(int(mask))) for mask in (SHAPES, NUMBER))
-    found = bits.groupBy("at").agg(
-        F.bit_or("bits").alias("bits"),
-        F.count("*").alias("cells"),
-        F.count_if(shapes != 0).alias("filled"),
-        F.count_if(numbers != 0).alias("numbers"),
-    )
-    by_place = {row["at"]: Seen(row["bits"], row["cells"], row["filled"], row["numbers"]) for row in found.collect()}
+    by_place = scan_cells(rows)
     if not by_place:
         raise InputError(f"{shape.files[0]}: has a header but no rows")
     if broken := by_place.pop(len(shape.header)).filled:
@@ -230,25 +266,64 @@ def seen_columns(rows: DataFrame, shape: Layout) -> list[Seen]:
     return [by_place[place] for place in range(len(shape.header))]
 
 
-def typed(rows: DataFrame, names: Sequence[str], found: Sequence[Seen], separator: str) -> tuple[DataFrame, list[str]]:
-    """The columns under their names and with their types, null where nothing is given, and notes about that."""
-    comma = separator != "," and any(seen.shapes & Shape.COMMA for seen in found)
-    readings = {name: reading(seen, name, comma=comma) for name, seen in zip(names, found, strict=True)}
+def scan_cells(rows: DataFrame) -> dict[int, Seen]:
+    """What every column of texts holds, by its place: one scan, and a shuffle of one row a column and task."""
+    cells = rows.select(F.posexplode(F.array(*map(column, rows.columns))).alias("at", "cell"))
+    bits = cells.select("at", F.trim("cell").alias("t")).select("at", F.expr(BITS).alias("bits"))
+    shapes, numbers, readable = (F.col("bits").bitwiseAND(F.lit(int(mask))) for mask in (SHAPES, NUMBERS, READABLE))
+    found = bits.groupBy("at").agg(
+        F.bit_or("bits").alias("bits"),
+        F.count("*").alias("cells"),
+        F.count_if(shapes != 0).alias("filled"),
+        F.count_if(numbers != 0).alias("numbers"),
+        F.count_if(readable != 0).alias("readable"),
+    )
+    return {row["at"]: Seen(*row[1:]) for row in found.collect()}
+
+
+def typed(
+    rows: DataFrame,
+    names: Sequence[str],
+    found: Sequence[Seen],
+    *,
+    comma: bool,
+    choices: Mapping[str, Choice],
+    kinds: Mapping[str, str],
+) -> tuple[DataFrame, list[str]]:
+    """The columns under their names and with their types, null where nothing is given, and notes about that.
+
+    ``kinds`` are somebody's own words for columns; ``choices`` are the readings of those that have one.
+    """
+    parses = {
+        name: _parse(seen, name, comma=comma, choice=choices.get(name), kind=kinds.get(name))
+        for name, seen in zip(names, found, strict=True)
+    }
     columns = [
         how.parse(given(f"c{i}", seen.words)).alias(name)
-        for i, ((name, how), seen) in enumerate(zip(readings.items(), found, strict=True))
+        for i, ((name, how), seen) in enumerate(zip(parses.items(), found, strict=True))
     ]
     by_note: dict[str, list[str]] = {}
-    for name, how in readings.items():
+    for name, how in parses.items():
         if how.note:
             by_note.setdefault(how.note, []).append(name)
     notes = [_missing(dict(zip(names, found, strict=True))), *(f"{listed(at)}: {note}" for note, at in by_note.items())]
     return rows.select(*columns), [note for note in notes if note]
 
 
+def _parse(seen: Seen, name: str, *, comma: bool, choice: Choice | None, kind: str | None) -> Parse:
+    """How a column is parsed: as somebody says, else as its cells are all alike, else by its reading."""
+    if kind == "text":
+        return TEXT
+    how = reading(seen, name, comma=comma)
+    if choice is None or (kind is None and how.parse is not TEXT.parse):
+        return how
+    parse = choice.reading.column if choice.reading else TEXT.parse
+    return Parse(parse, choice.note or how.note)
+
+
 def given(name: str, words: Sequence[str]) -> Column:
     """The trimmed text, null when it is empty or one of the null words that occur."""
-    text = F.trim(name)
+    text = F.trim(column(name))
     return F.when(~text.isin("", *words), text)
 
 

@@ -102,6 +102,7 @@ def _spec(table: CardTable) -> ScorecardSpec:
         forbidden=options.forbidden,
         selection=options.selection,
         reasons=REASONS,
+        readings={name: reading for name, reading in table.source.readings.items() if name in features},
     )
 
 

@@ -73,7 +73,12 @@ def refusals() -> Iterator[None]:
 def prepare(context: Context, given: CardOptions) -> CardTable:
     """Read the table, then say of every column and row what part it plays."""
     with context.progress.step("read") as step:
-        source = read_any(context.spark, given.input, separator=given.separator, encoding=given.encoding)
+        plain = [given.target, given.id, given.group, *given.exclude, *given.protected]
+        source = read_any(
+            context.spark, given.input,
+            separator=given.separator, encoding=given.encoding,
+            kinds=dict(given.kinds), untouched=[name for name in plain if name],
+        )  # fmt: skip
         options = _as_in_rows(given, source.names)
         rows = source.rows.persist()
         step.says(f"{rows.count():,} rows, {len(rows.columns)} columns of {source.kind}")

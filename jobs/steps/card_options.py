@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
 
+from strata.models.reading_choice import AsKind
 from strata.models.selection_rules import SELECTIONS
 
 
@@ -40,11 +41,13 @@ class CardOptions:
     model: str | None
     separator: str | None
     encoding: str | None
+    kinds: tuple[tuple[str, AsKind], ...]
 
     @staticmethod
     def of(given: argparse.Namespace) -> CardOptions:
         """The arguments as ``add_options`` has them."""
-        return CardOptions(**{name: getattr(given, name) for name in CardOptions.__dataclass_fields__})
+        values = {name: getattr(given, name) for name in CardOptions.__dataclass_fields__}
+        return CardOptions(**values | {"kinds": tuple(pair for pairs in given.kinds for pair in pairs)})
 
 
 def add_options(arguments: argparse.ArgumentParser) -> None:
@@ -63,6 +66,11 @@ def add_options(arguments: argparse.ArgumentParser) -> None:
     table.add_argument("--special", type=_values, default=(), metavar="A,B", help="values with a bin of their own")
     table.add_argument("--separator", metavar="CHAR", help="of a CSV file, where it isn't found by itself")
     table.add_argument("--encoding", metavar="NAME", help="of a CSV file that isn't UTF-8, such as cp1252 or gb18030")
+    table.add_argument(
+        "--as", dest="kinds", action="append", type=_pairs, default=[], metavar="COLUMN=KIND,…",
+        help="how a column is read where it isn't found by itself: text, number, comma (decimal comma), point (decimal "
+        "point), percent, money, unit (such as 36 months) or order (levels of a scale such as low, middle, high)",
+    )  # fmt: skip
     when = arguments.add_argument_group("time")
     when.add_argument("--time", metavar="COLUMN", help="test on the last 30 %% by this column, no day split")
     when.add_argument("--window-months", type=int, metavar="N", help="performance window: younger cases are immature")
@@ -95,6 +103,12 @@ def add_options(arguments: argparse.ArgumentParser) -> None:
 
 def _names(text: str) -> tuple[str, ...]:
     return tuple(part.strip() for part in text.split(",") if part.strip())
+
+
+def _pairs(text: str) -> tuple[tuple[str, str], ...]:
+    """Columns and kinds; what is no kind is refused where the table is read."""
+    parts = [part.rpartition("=") if "=" in part else (part, "=", "") for part in _names(text)]
+    return tuple((name.strip(), kind.strip()) for name, _, kind in parts)
 
 
 def _values(text: str) -> tuple[float | str, ...]:

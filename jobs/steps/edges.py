@@ -22,14 +22,14 @@ def read(context: Context, edges: Path, vertices: Path | None) -> tuple[DataFram
     Ids from CSV are strings, whatever they look like. An edge without one of its ends is an ``InputError``.
     """
     with context.progress.step("read") as step:
-        ties = _columns(read_any(context.spark, edges), edges, ("src", "dst")).persist()
+        ties = _columns(read_any(context.spark, edges, untouched=None), edges, ("src", "dst")).persist()
         rows, broken = ties.agg(F.count("*"), F.count_if(F.col("src").isNull() | F.col("dst").isNull())).collect()[0]
         if broken:
             raise InputError(f"{edges}: {broken:,} of {rows:,} edges have no src or no dst; drop or mend them")
         ends = ties.select(F.explode(F.array("src", "dst")).alias("id")).distinct()
         named = ends
         if vertices is not None:
-            named = _columns(read_any(context.spark, vertices, fewest=1), vertices, ("id",))
+            named = _columns(read_any(context.spark, vertices, fewest=1, untouched=None), vertices, ("id",))
         step.says(f"{rows:,} edges")
     return named, ties
 
