@@ -6,6 +6,8 @@ lowest (or groups of levels), and last what nothing else took. Reason codes are 
 
 What a consumer must know:
 
+- A feature with a reading (10.65% as 10.65) is a number here: PMML has no simple form for readings, so the texts are
+  read before they go in.
 - Numbers are doubles: a boolean goes in as 0 or 1. An infinite number falls in the first or the last bin.
 - PMML knows no NaN. pmml4s takes it for missing, as we do; give other engines a missing value.
 - Of equal losses PMML puts the characteristic that comes first first, as we do; pmml4s puts the last name.

@@ -46,8 +46,14 @@ _FOLD = {
     **_SIGNS,
     **{letter: letter.lower() for letter in _CAPITALS + _ACCENTED},
 }
+_FOLD_ALL = str.maketrans(_FOLD)
 _INFINITE = {f"{sign}{word}": float(f"{sign}inf") for sign in ("", "+", "-") for word in ("inf", "infinity")}
 _MARKS = " '()+-<>"
+
+
+def fold(text: str) -> str:
+    """A text in the form that levels and words of readings are written in."""
+    return text.translate(_FOLD_ALL).strip(" ")
 
 
 class SqlForm(Protocol):

@@ -16,6 +16,7 @@ from strata.models.binning_rows import Source, Specials, require_column, source
 from strata.models.counts import Training
 from strata.models.export import DIALECTS, SPARK, Dialect
 from strata.models.pmml import scorecard_pmml
+from strata.models.raw_values import check_columns
 from strata.models.readings import Reading
 from strata.models.scorecard_scale import Points, Scale, score_rows, score_sql
 from strata.models.selection import INTERCEPT, Fitted, screen_alone, select_and_fit
@@ -193,14 +194,18 @@ class Scorecard:
             table[column_name] = table["feature"].map(values)
         return table
 
-    def score(self, data: DataFrame) -> DataFrame:
+    def score(self, data: DataFrame, *, unreadable: float | None = 0.01) -> DataFrame:
         """Add score, probability (of bad), grade and reason_1..n; column expressions only, no shuffle.
 
         A reason is a feature that lost points against its best bin, the greatest loss first; null when no
-        further feature lost any. Raises ``ValueError`` when a feature is absent or an added column exists.
+        further feature lost any. Raises ``ValueError`` when a feature is absent or an added column exists, and
+        ``TypeError`` when a feature is a day, a list or the like. Where a number comes as text, one scan of such
+        columns counts first what can't be read: ``ValueError`` when it is more than the share ``unreadable`` of the
+        filled values (None: nothing is counted), else it is scored as missing.
         """
         for name in self.features:
             require_column(data, "data", name)
+        check_columns(data, [binned.bins for binned in self.kept.values()], unreadable)
         added = self.columns()
         if taken := [name for name in added if name in data.columns]:
             raise ValueError(f"data: there is a column {taken[0]!r} already; rename or drop it")
@@ -213,14 +218,16 @@ class Scorecard:
     def _sql(self, dialect: Dialect) -> dict[str, str]:
         return score_sql(self.points, self.kept, self.scale, self.reasons, dialect)
 
-    def score_pandas(self, rows: pd.DataFrame) -> pd.DataFrame:
+    def score_pandas(self, rows: pd.DataFrame, *, unreadable: float = 0.01) -> pd.DataFrame:
         """The columns that ``score`` adds, of rows on the driver, by numpy; texts are objects.
 
-        Raises ``ValueError`` when a feature is absent.
+        A text that can't be read as a number is scored as missing, with a warning for each such column. Raises
+        ``ValueError`` when a feature is absent or more than the share ``unreadable`` of its filled values can't be
+        read, ``TypeError`` when it is a day, a list or the like.
         """
         if absent := [name for name in self.features if name not in rows.columns]:
             raise ValueError(f"rows: there is no column {absent[0]!r}")
-        return score_rows(rows, self.points, self.kept, self.scale, self.reasons)
+        return score_rows(rows, self.points, self.kept, self.scale, self.reasons, unreadable)
 
     def to_sql(self, dialect: str = "spark") -> str:
         """A SELECT list giving score, probability, grade, reason_1..n: ``SELECT id, {sql} FROM t``.

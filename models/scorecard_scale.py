@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from strata.models.binning import BinnedFeature
 from strata.models.export import Dialect, Lost, case_sql
+from strata.models.raw_values import raw_values
 
 Array = NDArray[Any]
 
@@ -124,13 +125,21 @@ def _grade_sql(score: str, scale: Scale, dialect: Dialect) -> str:
 
 
 def score_rows(
-    rows: pd.DataFrame, points: Points, features: Mapping[str, BinnedFeature], scale: Scale, reasons: int
+    rows: pd.DataFrame,
+    points: Points,
+    features: Mapping[str, BinnedFeature],
+    scale: Scale,
+    reasons: int,
+    unreadable: float = 0.01,
 ) -> pd.DataFrame:
-    """The columns score, probability, grade, reason_1..n of rows on the driver; no loop over rows."""
+    """The columns score, probability, grade, reason_1..n of rows on the driver; no loop over rows.
+
+    Texts that can't be read as numbers are as in ``raw_values``.
+    """
     score = np.full(len(rows), points.base, dtype=np.int64)
     lost = np.zeros((len(rows), len(features)), dtype=np.int32)
     for turn, (name, binned) in enumerate(features.items()):
-        codes = binned.bins.codes(rows[name].astype("float64" if binned.bins.kind == "number" else object))
+        codes = binned.bins.codes(raw_values(rows[name], binned.bins, unreadable))
         score += np.asarray(points.by_feature[name], np.int64)[codes]
         lost[:, turn] = np.asarray(points.lost(name, binned), np.int32)[codes]
     added = {"score": score, "probability": scale.probability(score), "grade": _grades(score, scale)}

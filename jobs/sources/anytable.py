@@ -8,8 +8,8 @@ from __future__ import annotations
 
 import hashlib
 import zlib
-from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass, field, replace
 from gzip import BadGzipFile
 from pathlib import Path
 from typing import Literal
@@ -22,13 +22,29 @@ from pyspark.sql import functions as F
 from pyspark.sql import types as T
 
 from strata.jobs.runtime.delta_log import latest_version
-from strata.jobs.runtime.errors import InputError
+from strata.jobs.runtime.errors import InputError, UsageError
+from strata.jobs.sources.column_readings import TextColumn, choose_readings, decimal_comma
 from strata.jobs.sources.csv_days import SetAside, refuse_undated, time_column, undated_rows
 from strata.jobs.sources.csv_layout import Layout, is_csv_name, layout, read_bytes, unique_names
-from strata.jobs.sources.csv_types import SHOWN, Reading, Role, Scan, listed, plain_path, scan, texts, typed, whole_rows
+from strata.jobs.sources.csv_types import (
+    SHOWN,
+    Parse,
+    Role,
+    Scan,
+    given,
+    listed,
+    plain_path,
+    scan,
+    scan_cells,
+    texts,
+    typed,
+    whole_rows,
+)
 from strata.jobs.sources.deliveries import content_hash
 from strata.jobs.sources.parquet_columns import parquet_columns, read_parquet
 from strata.models.binning_rows import column
+from strata.models.reading_choice import KINDS, AsKind
+from strata.models.readings import Reading
 
 Kind = Literal["csv", "parquet", "delta"]
 PARQUET = b"PAR1"
@@ -41,7 +57,8 @@ class AnyTable:
 
     ``names`` maps each column of ``rows`` to its name in the file; ``notes`` are sentences on what was done;
     ``fingerprint`` changes when the content does; ``set_aside`` are the rows that are not among ``rows`` because
-    they have no time.
+    they have no time. ``readings`` say how the texts of a column became its numbers; numbers with decimal points in a
+    column without words for missing values need none.
     """
 
     rows: DataFrame
@@ -50,6 +67,27 @@ class AnyTable:
     kind: Kind
     fingerprint: str
     set_aside: tuple[SetAside, ...] = ()
+    readings: Mapping[str, Reading] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class _Asked:
+    """What a caller says of columns, under either of their names; ``untouched`` is None for all columns."""
+
+    kinds: Mapping[str, AsKind]
+    untouched: Collection[str] | None
+
+    def checked(self, names: Mapping[str, str]) -> _Asked:
+        """The same under the names of the rows. Raises ``UsageError`` for an unknown column or kind."""
+        ours = {name: found for name in [*self.kinds, *(self.untouched or ())] if (found := find_column(names, name))}
+        for name, kind in self.kinds.items():
+            if name not in ours:
+                raise UsageError(f"--as {name}={kind}: the table has no column {name!r}")
+            if kind not in KINDS:
+                raise UsageError(f"--as {name}={kind}: {kind!r} is none of {', '.join(KINDS)}")
+        kinds = {ours[name]: kind for name, kind in self.kinds.items()}
+        untouched = names if self.untouched is None else [ours[name] for name in self.untouched if name in ours]
+        return _Asked(kinds, set(untouched) - set(kinds))
 
 
 def read_any(
@@ -60,6 +98,8 @@ def read_any(
     encoding: str | None = None,
     fewest: int = 2,
     roles: Mapping[str, Role] | None = None,
+    kinds: Mapping[str, AsKind] | None = None,
+    untouched: Collection[str] | None = (),
 ) -> AnyTable:
     """Read a CSV file (``.gz`` too) or a folder of them, a Parquet file or folder, or a Delta table's folder.
 
@@ -68,19 +108,24 @@ def read_any(
     keep their types; nested and binary columns are left out. A CSV of fewer than ``fewest`` columns is taken
     for one whose separator wasn't found.
 
+    Texts that are numbers in other writings (``10.65%``, ``$1,234.50``, ``36 months``) or levels of an ordered scale
+    become numbers, see ``models/readings.py``: when 95 % of a column's filled cells are understood; the others become
+    missing, and a note counts them. ``kinds`` overrules that (column to ``text``, ``number``, ``comma``, ``point``,
+    ``percent``, ``money``, ``unit`` or ``order``), and columns that are ``untouched`` (None: all) get no reading.
+
     ``roles`` maps names (see ``find_column``) to what columns are: the cells of an ``identifier`` of a CSV stay text,
     character by character, blanks around them apart; an ``outcome`` keeps words such as None (``NULL_WORDS`` says
     what is missing in which role); rows without a ``time`` are set aside while they are 1 % at most.
 
-    Raises ``InputError`` (``UsageError`` for a wrong ``separator`` or ``encoding``).
+    Raises ``InputError`` (``UsageError`` for a wrong ``separator``, ``encoding`` or ``kinds``).
     """
-    place = Path(path)
+    place, asked = Path(path), _Asked(kinds or {}, untouched)
     try:
         kind, files = _find(place)
         if kind == "csv":
             shape = layout(files, separator=separator, encoding=encoding, fewest=fewest)
-            return _csv(spark, shape, roles or {})
-        table = _parquet(spark, place, files) if kind == "parquet" else _delta(spark, place)
+            return _csv(spark, shape, roles or {}, asked)
+        table = _parquet(spark, place, files, asked) if kind == "parquet" else _delta(spark, place, asked)
         return _dated(place, table, roles or {})
     except (BadGzipFile, EOFError, zlib.error) as wrong:
         raise InputError(f"{place}: can't be unpacked: {wrong}; get it again") from None
@@ -139,7 +184,7 @@ def find_column(names: Mapping[str, str], wanted: str) -> str | None:
     return by_file.get(wanted) or own or any_case.get(wanted.strip().lower())
 
 
-def _csv(spark: SparkSession, shape: Layout, given: Mapping[str, Role]) -> AnyTable:
+def _csv(spark: SparkSession, shape: Layout, roles_given: Mapping[str, Role], asked: _Asked) -> AnyTable:
     files = shape.files
     content = read_bytes(shape)
     lines = texts(spark, shape, spans=content.spans)
@@ -148,16 +193,32 @@ def _csv(spark: SparkSession, shape: Layout, given: Mapping[str, Role]) -> AnyTa
     empty = [i for i, seen in enumerate(found.columns) if not (shape.header[i] or seen.bits)]
     kept = [i for i in range(len(shape.header)) if i not in empty]
     names, renamed = unique_names(shape.header, empty)
-    roles: dict[str, Role] = {ours: role for name, role in given.items() if (ours := find_column(names, name))}
+    asked = asked.checked(names)
+    roles: dict[str, Role] = {ours: role for name, role in roles_given.items() if (ours := find_column(names, name))}
     cells = rows.select(*(F.col(f"c{i}").alias(f"c{j}") for j, i in enumerate(kept)))
     when = next(((j, name) for j, name in enumerate(names) if roles.get(name) == "time"), None)
-    decided: dict[str, Reading] = {}
+    decided: dict[str, Parse] = {}
     set_aside: tuple[SetAside, ...] = ()
     if when and (time := time_column(cells, f"c{when[0]}")):
         set_aside = undated_rows(cells, f"c{when[0]}", time, shape, kept[when[0]])
-        cells, decided = cells.withColumn("t", F.trim(f"c{when[0]}")), {when[1]: time.reading}
+        cells, decided = cells.withColumn("t", F.trim(f"c{when[0]}")), {when[1]: time.parsing}
     seen = [found.columns[i] for i in kept]
-    columns, notes = typed(cells, list(names), seen, shape.separator, roles, decided)
+    comma = decimal_comma([one for one, name in zip(seen, names) if roles.get(name) != "identifier"], shape.separator)
+    alone = {*roles, *(asked.untouched or ())}
+    to_read = [
+        TextColumn(name, given(f"c{i}", one.words), one, asked.kinds.get(name), name in alone)
+        for i, (name, one) in enumerate(zip(names, seen, strict=True))
+    ]
+    choices = choose_readings(cells, to_read, comma=comma, likely=shape.separator == ",")
+    columns, notes = typed(
+        cells, list(names), seen,
+        comma=bool(comma), choices=choices, kinds=asked.kinds, roles=roles, decided=decided,
+    )  # fmt: skip
+    readings = {
+        name: choice.reading
+        for name, choice in choices.items()
+        if choice.reading and roles.get(name, "feature") == "feature"
+    }
     told = [
         f"{len(files)} files are read as one table" if len(files) > 1 else "",
         f"columns are separated by {shape.separator!r}" if shape.separator != "," else "",
@@ -165,7 +226,7 @@ def _csv(spark: SparkSession, shape: Layout, given: Mapping[str, Role]) -> AnyTa
         _left_out(found, len(files) if shape.prefaced else 0, len(empty)),
     ]
     every = (*filter(None, told), *renamed, *notes)
-    table = AnyTable(columns, names, every, "csv", f"sha256:{content.sha256}")
+    table = AnyTable(columns, names, every, "csv", f"sha256:{content.sha256}", readings=readings)
     return _without_time(files[0], table, when[1], set_aside) if when else table
 
 
@@ -211,7 +272,7 @@ def _undated(place: Path, table: AnyTable, time: str) -> tuple[SetAside, ...]:
     return tuple(SetAside(place, None, name, "", "is empty") for _ in range(undated))
 
 
-def _parquet(spark: SparkSession, place: Path, files: tuple[Path, ...]) -> AnyTable:
+def _parquet(spark: SparkSession, place: Path, files: tuple[Path, ...], asked: _Asked) -> AnyTable:
     for path in files:
         with path.open("rb") as content:
             start, size = content.read(len(PARQUET)), content.seek(0, 2)
@@ -224,7 +285,7 @@ def _parquet(spark: SparkSession, place: Path, files: tuple[Path, ...]) -> AnyTa
     print_of = f"sha256:{content_hash(place)}" if place.is_file() else _listing_hash(place, files)
     try:
         rows = read_parquet(spark, plain_path(place), columns)
-        table = _flat(place, rows, "parquet", print_of, columns.others if columns.refused else {})
+        table = _flat(place, rows, "parquet", print_of, asked, columns.others if columns.refused else {})
     except (AnalysisException, Py4JJavaError) as wrong:
         raise InputError(f"{place}: can't be read as Parquet: {_first_line(wrong)}") from None
     if not columns.nanos:
@@ -240,7 +301,7 @@ def _listing_hash(place: Path, files: tuple[Path, ...]) -> str:
     return f"files:{hashlib.sha256(repr(listing).encode()).hexdigest()}"
 
 
-def _delta(spark: SparkSession, place: Path) -> AnyTable:
+def _delta(spark: SparkSession, place: Path, asked: _Asked) -> AnyTable:
     """The latest version; the fingerprint is the table's id and that version."""
     path = str(place.absolute())
     version = latest_version(spark, path)
@@ -252,7 +313,7 @@ def _delta(spark: SparkSession, place: Path) -> AnyTable:
     except (AnalysisException, Py4JJavaError) as wrong:
         raise InputError(f"{place}: can't be read as a Delta table: {_first_line(wrong)}") from None
     assert detail is not None
-    return _flat(place, rows, "delta", f"delta:{detail['id']}@{version}")
+    return _flat(place, rows, "delta", f"delta:{detail['id']}@{version}", asked)
 
 
 def _first_line(wrong: AnalysisException | Py4JJavaError) -> str:
@@ -266,7 +327,7 @@ def _first_line(wrong: AnalysisException | Py4JJavaError) -> str:
 
 
 def _flat(
-    place: Path, rows: DataFrame, kind: Kind, fingerprint: str, unread: Mapping[str, str] | None = None
+    place: Path, rows: DataFrame, kind: Kind, fingerprint: str, asked: _Asked, unread: Mapping[str, str] | None = None
 ) -> AnyTable:
     """The columns that are numbers, texts, booleans or times; the others, ``unread`` ones too, are named in a note."""
     flat = [field.name for field in rows.schema if isinstance(field.dataType, FLAT)]
@@ -275,4 +336,28 @@ def _flat(
     if not flat or rows.isEmpty():
         raise InputError(f"{place}: has no {'rows' if flat else 'columns of numbers, text or dates'}")
     notes = (f"left out, being neither numbers, text nor dates: {listed(others)}",) if others else ()
-    return AnyTable(rows.select(*map(column, flat)), {name: name for name in flat}, notes, kind, fingerprint)
+    names = {name: name for name in flat}
+    columns, readings, more = _read_texts(rows.select(*map(column, flat)), asked.checked(names))
+    return AnyTable(columns, names, (*notes, *more), kind, fingerprint, readings=readings)
+
+
+def _read_texts(rows: DataFrame, asked: _Asked) -> tuple[DataFrame, dict[str, Reading], list[str]]:
+    """Texts that have a reading as numbers, and columns of which somebody says so as texts; one scan of the texts."""
+    types = {field.name: field.dataType for field in rows.schema}
+    for name, kind in asked.kinds.items():
+        if kind != "text" and isinstance(types[name], T.DateType | T.TimestampType | T.TimestampNTZType):
+            raise UsageError(f"--as {name}={kind}: the column is {types[name].simpleString()}, not text or a number")
+    names = [
+        name for name, kind in types.items() if isinstance(kind, T.StringType) and name not in (asked.untouched or ())
+    ]
+    seen = scan_cells(rows.select(*map(column, names))) if names else {}
+    texts_of = [
+        TextColumn(name, given(name, seen[i].words), seen[i], asked.kinds.get(name)) for i, name in enumerate(names)
+    ]
+    comma = decimal_comma([*seen.values()], None)
+    choices = choose_readings(rows, texts_of, comma=comma, likely=False, typed=False)
+    readings = {name: choice.reading for name, choice in choices.items() if choice.reading}
+    made = {name: reading.column(column(name)) for name, reading in readings.items()}
+    made |= {name: column(name).cast("string") for name, kind in asked.kinds.items() if kind == "text"}
+    columns = rows.select(*[made[name].alias(name) if name in made else column(name) for name in types])
+    return columns, readings, [f"{name!r}: {choice.note}" for name, choice in choices.items() if choice.note]

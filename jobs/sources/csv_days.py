@@ -14,19 +14,19 @@ from pyspark.sql import functions as F
 
 from strata.jobs.runtime.errors import InputError
 from strata.jobs.sources.csv_layout import Layout, numbered_rows
-from strata.jobs.sources.csv_types import BITS, DAYS, NULL_WORDS, WHOLE, Reading, Shape
+from strata.jobs.sources.csv_types import BITS, DAYS, NULL_WORDS, WHOLE, Parse, Shape
 
 # More rows than this share without a time are no slips, and the table is refused.
 MOST_UNDATED = 0.01
 # Of fewer cells than this share that are days the column isn't one of time.
 FEWEST_DATED = 0.5
 MOST_TEXTS = 100_000
-DAY8 = Reading(lambda text: F.to_date(text, "yyyyMMdd"), "days written like 20241231 are read as dates")
+DAY8 = Parse(lambda text: F.to_date(text, "yyyyMMdd"), "days written like 20241231 are read as dates")
 CALENDAR = (
     (int(Shape.DAY8), DAY8),
     *((int(allowed), how) for allowed, how in DAYS if allowed != Shape.TRUTH),
 )
-NUMBERS = (int(WHOLE), Reading(lambda text: text.cast("bigint")))
+NUMBERS = (int(WHOLE), Parse(lambda text: text.cast("bigint")))
 
 
 @dataclass(frozen=True)
@@ -45,13 +45,13 @@ class TimeColumn:
     """How a column of times is read, and in how many rows it can't be."""
 
     shapes: int
-    how: Reading
+    how: Parse
     unread: int
 
     @property
-    def reading(self) -> Reading:
+    def parsing(self) -> Parse:
         """Of the trimmed cells in a column ``t``: days or numbers, null where they are neither."""
-        return Reading(lambda _: self.parse(), self.how.note)
+        return Parse(lambda _: self.parse(), self.how.note)
 
     def parse(self) -> Column:
         """Column ``t`` as days or numbers."""

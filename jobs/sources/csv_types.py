@@ -21,6 +21,9 @@ from pyspark.sql import functions as F
 from strata.jobs.runtime.errors import InputError
 from strata.jobs.sources.csv_layout import Layout, raise_fault
 from strata.jobs.sources.encodings import java_name
+from strata.models.binning_rows import column
+from strata.models.ordered_scales import WORDS
+from strata.models.reading_choice import CURRENCIES, Choice
 from strata.models.screening_columns import suggests_date
 
 # What is missing, by the role of a column. Of a feature: the empty cell and these words, as they are spelt here. Of
@@ -58,12 +61,20 @@ class Shape(IntFlag):
     EITHER_FIRST = 32768  # 01/02/2024
     TIME = 65536  # 2024-12-31 23:59:59
     TRUTH = 131072
+    EITHER_POINT = 262144  # 1.234: decimals, or thousands where commas are decimal
+    UNIT = 524288  # 36 months, < 1 year, EUR 5
+    SCALE = 1048576  # a word that may belong to an ordered scale
+    GRADE = 2097152  # A1
+    LETTER = 4194304  # A
 
 
 SHAPES = sum(Shape)
 WHOLE = Shape.INTEGER | Shape.DAY8
-NUMBER = WHOLE | Shape.DECIMAL | Shape.INFINITE
+NUMBER = WHOLE | Shape.DECIMAL | Shape.EITHER_POINT | Shape.INFINITE
 COMMA_NUMBER = WHOLE | Shape.INFINITE | Shape.COMMA | Shape.EITHER_COMMA
+# What a reading may understand as a number, and what may be levels of an order.
+NUMBERS = NUMBER | Shape.COMMA | Shape.EITHER_COMMA | Shape.FORMATTED
+READABLE, ORDERED = NUMBERS | Shape.UNIT, Shape.SCALE | Shape.GRADE | Shape.LETTER
 # Bits 32 to 62 of a long: 31 words at most.
 WORD_BITS = {word: 1 << (32 + i) for i, word in enumerate(NULL_WORDS)}
 
@@ -89,13 +100,26 @@ _SLASHES = f"""CASE WHEN {_day("t", "210")} THEN IF({_day("t", "201")}, {Shape.E
   WHEN {_day("t", "201")} THEN {Shape.MONTH_FIRST:d} ELSE {Shape.TEXT:d} END"""
 _TIME = "^[0-9]{4}-[0-9]{2}-[0-9]{2}[ T][0-9]{2}:[0-9]{2}(:[0-9]{2}([.][0-9]+)?)?(Z|[+-][0-9]{2}:?[0-9]{2})?$"
 _INFINITE = ", ".join(f"'{sign}{word}'" for sign in ("", "+", "-") for word in ("inf", "infinity"))
-_OTHER = f"""CASE WHEN octet_length(t) > 9 THEN {Shape.TEXT:d}
-  WHEN lower(t) IN ({_INFINITE}) THEN {Shape.INFINITE:d}
-  WHEN lower(t) IN ('true', 'false') THEN {Shape.TRUTH:d}
+_SCALE = ", ".join(f"'{word}'" for word in sorted(WORDS))
+_CODES = ", ".join(f"'{code}'" for code in sorted(CURRENCIES) if code.isalpha() and len(code) == 3)
+_OTHER = f"""CASE WHEN octet_length(t) > 30 THEN {Shape.TEXT:d}
+  WHEN octet_length(t) <= 9 AND lower(t) IN ({_INFINITE}) THEN {Shape.INFINITE:d}
+  WHEN octet_length(t) <= 5 AND lower(t) IN ('true', 'false') THEN {Shape.TRUTH:d}
+  WHEN octet_length(t) = 1 THEN IF(t RLIKE '[A-Za-z]', {Shape.LETTER:d}, {Shape.TEXT:d})
+  WHEN octet_length(t) = 2 AND t RLIKE '^[A-Za-z][0-9]$' THEN {Shape.GRADE:d}
+  WHEN lower(t) IN ({_SCALE}) THEN {Shape.SCALE:d}
+  WHEN lower(substr(t, 1, 3)) IN ({_CODES}) AND t RLIKE '^[A-Za-z]{{3}}[-+( ]*[0-9]' THEN {Shape.UNIT:d}
   ELSE {Shape.TEXT:d} END"""
+_SPACE = "\\u00a0\\u2009\\u202f\\u3000 "
+_SIGN = "$€£¥￥＄₽₹₩₺฿"
+_DIGITS = f"[0-9０-９][0-9０-９,.，．\\'’{_SPACE}]*"
+_FORMATTED = f"^[-+−－<>＜＞(（{_SIGN}{_SPACE}]*{_DIGITS}[-−+%％)）元円{_SIGN}{_SPACE}]*$"
+_UNIT = f"^[-+−－<>＜＞(（{_SPACE}]*{_DIGITS}[+]?[{_SPACE}]?[\\\\p{{L}}]{{1,15}}[-)）]?$"
 _NUMERIC = f"""CASE WHEN CAST(t AS BIGINT) IS NOT NULL AND instr(t, '.') = 0 THEN {_INTEGER}
   WHEN t RLIKE '^[+-]?([0-9]+[.]?[0-9]*|[.][0-9]+)([eE][+-]?[0-9]+)?$'
-    THEN IF(t RLIKE '^[+-]?[0-9]+$', {Shape.LONG:d}, {Shape.DECIMAL:d})
+    THEN CASE WHEN t RLIKE '^[+-]?[0-9]+$' THEN {Shape.LONG:d}
+      WHEN substr(t, -4, 1) = '.' AND t RLIKE '^[+-]?[1-9][0-9]{{0,2}}[.][0-9]{{3}}$' THEN {Shape.EITHER_POINT:d}
+      ELSE {Shape.DECIMAL:d} END
   WHEN t RLIKE '^[+-]?[1-9][0-9]{{0,2}},[0-9]{{3}}$' THEN {Shape.EITHER_COMMA:d}
   WHEN t RLIKE '^[+-]?[0-9]+,[0-9]+$' THEN {Shape.COMMA:d}
   WHEN t RLIKE '^[0-9]{{4}}-[0-9]{{1,2}}-[0-9]{{1,2}}$' AND {_day("t", "012")} THEN {Shape.ISO:d}
@@ -103,10 +127,13 @@ _NUMERIC = f"""CASE WHEN CAST(t AS BIGINT) IS NOT NULL AND instr(t, '.') = 0 THE
   WHEN t RLIKE '^[0-9]{{1,2}}[.][0-9]{{1,2}}[.][0-9]{{4}}$' AND {_day("t", "210")} THEN {Shape.DOTS:d}
   WHEN t RLIKE '^[0-9]{{1,2}}/[0-9]{{1,2}}/[0-9]{{4}}$' THEN {_SLASHES}
   WHEN t RLIKE '{_TIME}' AND CAST(t AS TIMESTAMP) IS NOT NULL THEN {Shape.TIME:d}
-  WHEN t RLIKE '^[-+$€£¥ ]*[0-9][0-9,. \\u00a0\\']*%?$' THEN {Shape.FORMATTED:d}
+  WHEN octet_length(t) <= 90 AND t RLIKE '{_FORMATTED}' THEN {Shape.FORMATTED:d}
+  WHEN octet_length(t) <= 90 AND t RLIKE '{_UNIT}' THEN {Shape.UNIT:d}
   ELSE {_OTHER} END"""
 _WORDS = " ".join(f"WHEN {_sql(word)} THEN {bit}L" for word, bit in WORD_BITS.items())
-_STARTS = ", ".join(str(ord(start)) for start in "+-.$€£¥0123456789")
+_STARTS = ", ".join(
+    str(ord(start)) for start in "+-.(<>$€£¥₽₹₩₺฿0123456789０１２３４５６７８９−－＋（＜＞＄￥\xa0\u2009\u202f\u3000"
+)
 # Null words first: some begin like a number. Only what begins like one is tried as one.
 BITS = f"""CASE WHEN t IS NULL OR t = '' THEN 0L
   WHEN octet_length(t) <= {max(map(len, NULL_WORDS))} AND t IN ({", ".join(map(_sql, NULL_WORDS))})
@@ -117,12 +144,16 @@ BITS = f"""CASE WHEN t IS NULL OR t = '' THEN 0L
 
 @dataclass(frozen=True)
 class Seen:
-    """A column's cells together: shapes and null words as bits; cells, filled cells and those that are numbers."""
+    """A column's cells together: shapes and null words as bits; cells, filled cells and those that are numbers.
+
+    ``readable`` are the cells that a reading may understand as numbers.
+    """
 
     bits: int
     cells: int
     filled: int
     numbers: int
+    readable: int
 
     @property
     def shapes(self) -> int:
@@ -136,7 +167,7 @@ class Seen:
 
 
 @dataclass(frozen=True)
-class Reading:
+class Parse:
     """How a text column becomes a typed one, and what a person should know about that."""
 
     parse: Callable[[Column], Column]
@@ -148,47 +179,63 @@ class Reading:
         return self.parse is TEXT.parse
 
 
-TEXT = Reading(lambda text: text)
+TEXT = Parse(lambda text: text)
 
 
-def _parts(order: str, note: str = "") -> Reading:
+def _parts(order: str, note: str = "") -> Parse:
     def parse(text: Column) -> Column:
         parts = F.split(text, "[-/.]")
         return F.make_date(*(parts[int(place)].cast("int") for place in order))
 
-    return Reading(parse, note)
+    return Parse(parse, note)
 
 
 # Of the columns that are all days: the shapes allowed, and how they are read.
-DAYS: tuple[tuple[int, Reading], ...] = (
+DAYS: tuple[tuple[int, Parse], ...] = (
     (Shape.ISO, _parts("012")),
     (Shape.YEAR_FIRST, _parts("012")),
     (Shape.DOTS, _parts("210")),
     (Shape.EITHER_FIRST, _parts("210", "dates are read as day/month/year, but could be month/day/year")),
     (Shape.EITHER_FIRST | Shape.DAY_FIRST, _parts("210", "dates are read as day/month/year")),
     (Shape.EITHER_FIRST | Shape.MONTH_FIRST, _parts("201", "dates are read as month/day/year")),
-    (Shape.TIME | Shape.ISO, Reading(lambda text: text.cast("timestamp"))),
-    (Shape.TRUTH, Reading(lambda text: F.lower(text) == "true")),
+    (Shape.TIME | Shape.ISO, Parse(lambda text: text.cast("timestamp"))),
+    (Shape.TRUTH, Parse(lambda text: F.lower(text) == "true")),
 )
 
 
-def reading(seen: Seen, name: str, *, comma: bool) -> Reading:
+def reading(seen: Seen, name: str, *, comma: bool) -> Parse:
     """What a column of these shapes is; ``comma`` when numbers of the file have decimal commas."""
     shapes = seen.shapes
     if not shapes:
         return TEXT
     if shapes == Shape.DAY8 and suggests_date(name):
-        return Reading(lambda text: F.to_date(text, "yyyyMMdd"), "days written like 20241231 are read as dates")
+        return Parse(lambda text: F.to_date(text, "yyyyMMdd"), "days written like 20241231 are read as dates")
     if not shapes & ~WHOLE:
-        return Reading(lambda text: text.cast("bigint"))
-    if not shapes & ~NUMBER:
-        return Reading(lambda text: text.cast("double"))
-    if comma and not shapes & ~COMMA_NUMBER:
-        return Reading(lambda text: F.translate(text, ",", ".").cast("double"), "decimal commas are read as points")
+        return Parse(lambda text: text.cast("bigint"))
+    if is_plain(shapes, comma=False) and not _may_group_with_points(shapes, comma):
+        return Parse(lambda text: text.cast("double"))
+    if is_plain(shapes, comma=comma):
+        return Parse(lambda text: F.translate(text, ",", ".").cast("double"), "decimal commas are read as points")
     for allowed, how in DAYS:
         if not shapes & ~allowed:
             return how
-    return Reading(TEXT.parse, _why_text(seen))
+    return Parse(TEXT.parse, _why_text(seen))
+
+
+def is_plain(shapes: int, *, comma: bool) -> bool:
+    """Whether all cells are plain numbers, with decimal points, or with commas where ``comma`` says that they are."""
+    points = not shapes & ~NUMBER and not _may_group_with_points(shapes, comma)
+    return bool(shapes) and (points or (comma and not shapes & ~COMMA_NUMBER))
+
+
+def has_decimal_commas(shapes: int) -> bool:
+    """Whether cells have commas that are decimal where commas can be."""
+    return bool(shapes & (Shape.COMMA | Shape.EITHER_COMMA))
+
+
+def _may_group_with_points(shapes: int, comma: bool) -> bool:
+    """Whether 1.234 may be one thousand and more: decimals are commas, and no cell such as 1.5 says otherwise."""
+    return comma and bool(shapes & Shape.EITHER_POINT) and not shapes & Shape.DECIMAL
 
 
 def _why_text(seen: Seen) -> str:
@@ -196,8 +243,6 @@ def _why_text(seen: Seen) -> str:
     shapes = seen.shapes
     if not shapes & ~(WHOLE | Shape.CODE | Shape.LONG):
         return f"codes with leading zeros or more than {LONGEST} digits stay text"
-    if not shapes & ~(NUMBER | COMMA_NUMBER | Shape.FORMATTED):
-        return "numbers with thousands separators, other decimal marks or signs such as % stay text"
     if 2 * seen.numbers > seen.filled:
         return f"stays text, though {seen.numbers:,} of its {seen.filled:,} filled values are numbers"
     return ""
@@ -254,15 +299,7 @@ def scan(rows: DataFrame, shape: Layout) -> Scan:
     cells = F.array(*rows.columns, *no_cells[:2])
     none = F.array(*no_cells, F.when(blank, "1"), F.when(header, "1"))
     every = rows.select(F.posexplode(F.when(blank | header, none).otherwise(cells)).alias("at", "cell"))
-    bits = every.select("at", F.trim("cell").alias("t")).select("at", F.expr(BITS).alias("bits"))
-    shapes, numbers = (F.col("bits").bitwiseAND(F.lit(int(mask))) for mask in (SHAPES, NUMBER))
-    found = bits.groupBy("at").agg(
-        F.bit_or("bits").alias("bits"),
-        F.count("*").alias("cells"),
-        F.count_if(shapes != 0).alias("filled"),
-        F.count_if(numbers != 0).alias("numbers"),
-    )
-    seen = {row["at"]: Seen(row["bits"], row["cells"], row["filled"], row["numbers"]) for row in found.collect()}
+    seen = _seen_by_place(every)
     width = len(shape.header)
     blanks, headers = (seen[at].filled if seen else 0 for at in (width + 1, width + 2))
     whole = seen[0].cells - blanks - headers if seen else 0
@@ -294,50 +331,81 @@ def _is_header(shape: Layout) -> Column:
     return reduce(and_, same)
 
 
+def scan_cells(rows: DataFrame) -> dict[int, Seen]:
+    """What every column of texts holds, by its place: one scan, and a shuffle of one row a column and task."""
+    return _seen_by_place(rows.select(F.posexplode(F.array(*map(column, rows.columns))).alias("at", "cell")))
+
+
+def _seen_by_place(cells: DataFrame) -> dict[int, Seen]:
+    bits = cells.select("at", F.trim("cell").alias("t")).select("at", F.expr(BITS).alias("bits"))
+    shapes, numbers, readable = (F.col("bits").bitwiseAND(F.lit(int(mask))) for mask in (SHAPES, NUMBERS, READABLE))
+    found = bits.groupBy("at").agg(
+        F.bit_or("bits").alias("bits"),
+        F.count("*").alias("cells"),
+        F.count_if(shapes != 0).alias("filled"),
+        F.count_if(numbers != 0).alias("numbers"),
+        F.count_if(readable != 0).alias("readable"),
+    )
+    return {row["at"]: Seen(*row[1:]) for row in found.collect()}
+
+
 def typed(
     rows: DataFrame,
     names: Sequence[str],
     found: Sequence[Seen],
-    separator: str,
+    *,
+    comma: bool,
+    choices: Mapping[str, Choice],
+    kinds: Mapping[str, str],
     roles: Mapping[str, Role] | None = None,
-    decided: Mapping[str, Reading] | None = None,
+    decided: Mapping[str, Parse] | None = None,
 ) -> tuple[DataFrame, list[str]]:
     """The columns under their names and with their types, null where nothing is given, and notes about that.
 
-    ``roles`` by name; a column without one is a feature. ``decided``: readings that were found elsewhere.
+    ``kinds`` are somebody's own words for columns; ``choices`` are the readings of those that have one; ``roles`` by
+    name, a column without one is a feature; ``decided`` is what was found elsewhere.
     """
-    parts = [(roles or {}).get(name, "feature") for name in names]
-    numbers = [seen for seen, role in zip(found, parts, strict=True) if role != "identifier"]
-    comma = separator != "," and any(seen.shapes & Shape.COMMA for seen in numbers)
-    readings = {
-        name: in_role(role, seen, name, comma=comma) for name, seen, role in zip(names, found, parts, strict=True)
-    } | {name: (how, ()) for name, how in (decided or {}).items()}
-    columns = [how.parse(given(f"c{i}", words)).alias(name) for i, (name, (how, words)) in enumerate(readings.items())]
+    parses: dict[str, tuple[Parse, tuple[str, ...]]] = {}
+    for name, seen in zip(names, found, strict=True):
+        how = _parse(seen, name, comma=comma, choice=choices.get(name), kind=kinds.get(name))
+        parses[name] = _in_role((roles or {}).get(name, "feature"), seen, how)
+    parses |= {name: (how, ()) for name, how in (decided or {}).items()}
+    columns = [how.parse(given(f"c{i}", words)).alias(name) for i, (name, (how, words)) in enumerate(parses.items())]
     by_note: dict[str, list[str]] = {}
-    for name, (how, _) in readings.items():
+    for name, (how, _) in parses.items():
         if how.note:
             by_note.setdefault(how.note, []).append(name)
     notes = [
-        _missing({name: words for name, (_, words) in readings.items()}),
+        _missing({name: words for name, (_, words) in parses.items()}),
         *(f"{listed(at)}: {note}" for note, at in by_note.items()),
     ]
     return rows.select(*columns), [note for note in notes if note]
 
 
-def in_role(role: Role, seen: Seen, name: str, *, comma: bool) -> tuple[Reading, tuple[str, ...]]:
-    """How a column of this role is read, and which null words are missing in it (see ``NULL_WORDS``)."""
+def _in_role(role: Role, seen: Seen, how: Parse) -> tuple[Parse, tuple[str, ...]]:
+    """How a column of this role is parsed, and which null words are missing in it (see ``NULL_WORDS``)."""
     if role == "identifier":
         return TEXT, ()
-    how = reading(seen, name, comma=comma)
     if role == "outcome" and seen.words and how.keeps_text:
         words = ", ".join(map(repr, seen.words))
-        return Reading(TEXT.parse, f"{words} counts as a value of the outcome, not as missing"), ()
+        return Parse(TEXT.parse, f"{words} counts as a value of the outcome, not as missing"), ()
     return how, seen.words
+
+
+def _parse(seen: Seen, name: str, *, comma: bool, choice: Choice | None, kind: str | None) -> Parse:
+    """How a column is parsed: as somebody says, else as its cells are all alike, else by its reading."""
+    if kind == "text":
+        return TEXT
+    how = reading(seen, name, comma=comma)
+    if choice is None or (kind is None and how.parse is not TEXT.parse):
+        return how
+    parse = choice.reading.column if choice.reading else TEXT.parse
+    return Parse(parse, choice.note or how.note)
 
 
 def given(name: str, words: Sequence[str]) -> Column:
     """The trimmed text, null when it is empty or one of the null words that occur."""
-    text = F.trim(name)
+    text = F.trim(column(name))
     return F.when(~text.isin("", *words), text)
 
 

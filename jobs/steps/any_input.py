@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import argparse
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from pathlib import Path
 
 from strata.jobs.runtime.run import Context
 from strata.jobs.sources.anytable import AnyTable, read_any
 from strata.jobs.sources.csv_types import Role
+from strata.models.reading_choice import AsKind
 
 
 def add_reading_options(arguments: argparse._ActionsContainer) -> None:
@@ -19,14 +20,29 @@ def add_reading_options(arguments: argparse._ActionsContainer) -> None:
     )
 
 
-def read_table(context: Context, path: Path, *, fewest: int = 2, roles: Mapping[str, Role] | None = None) -> AnyTable:
+def read_table(
+    context: Context,
+    path: Path,
+    *,
+    fewest: int = 2,
+    roles: Mapping[str, Role] | None = None,
+    kinds: Mapping[str, AsKind] | None = None,
+    untouched: Collection[str] | None = (),
+) -> AnyTable:
     """The table at ``path``, read as the command's options say (see ``read_any``).
 
     What was done to it is printed at once, so that it is known when a later step refuses.
     """
     options = context.options
     table = read_any(
-        context.spark, path, separator=options.separator, encoding=options.encoding, fewest=fewest, roles=roles
+        context.spark,
+        path,
+        separator=options.separator,
+        encoding=options.encoding,
+        fewest=fewest,
+        roles=roles,
+        kinds=kinds,
+        untouched=untouched,
     )
     for note in table.notes:
         context.progress.line(f"note: {path.name}: {note}")

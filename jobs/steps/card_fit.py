@@ -184,6 +184,7 @@ def _spec(table: CardTable) -> ScorecardSpec:
         selection=options.selection,
         drift=options.drift,
         reasons=REASONS,
+        readings={name: reading for name, reading in table.source.readings.items() if name in features},
     )
 
 

@@ -85,7 +85,9 @@ def refusals() -> Iterator[None]:
 def prepare(context: Context, given: CardOptions) -> CardTable:
     """Read the table, then say of every column and row what part it plays."""
     with context.progress.step("read") as step:
-        source = read_table(context, given.input, roles=_roles(given))
+        plain = [given.target, given.id, given.group, *given.exclude, *given.protected]
+        untouched = [name for name in plain if name]
+        source = read_table(context, given.input, roles=_roles(given), kinds=dict(given.kinds), untouched=untouched)
         options = _as_in_rows(given, source.names)
         rows = context.keep(source.rows)
         step.says(f"{rows.count():,} rows, {len(rows.columns)} columns of {source.kind}")

@@ -8,6 +8,7 @@ from datetime import date
 from pathlib import Path
 
 from strata.jobs.steps.any_input import add_reading_options
+from strata.models.reading_choice import AsKind
 from strata.models.selection_rules import DROPPED_DRIFTS, SELECTIONS
 
 
@@ -43,11 +44,13 @@ class CardOptions:
     model: str | None
     separator: str | None
     encoding: str | None
+    kinds: tuple[tuple[str, AsKind], ...]
 
     @staticmethod
     def of(given: argparse.Namespace) -> CardOptions:
         """The arguments as ``add_options`` has them."""
-        return CardOptions(**{name: getattr(given, name) for name in CardOptions.__dataclass_fields__})
+        values = {name: getattr(given, name) for name in CardOptions.__dataclass_fields__}
+        return CardOptions(**values | {"kinds": tuple(pair for pairs in given.kinds for pair in pairs)})
 
 
 def add_options(arguments: argparse.ArgumentParser) -> None:
@@ -65,6 +68,11 @@ def add_options(arguments: argparse.ArgumentParser) -> None:
     table.add_argument("--exclude", type=_names, default=(), metavar="A,B", help="columns to leave alone")
     table.add_argument("--special", type=_values, default=(), metavar="A,B", help="values with a bin of their own")
     add_reading_options(table)
+    table.add_argument(
+        "--as", dest="kinds", action="append", type=_pairs, default=[], metavar="COLUMN=KIND,…",
+        help="how a column is read where it isn't found by itself: text, number, comma (decimal comma), point (decimal "
+        "point), percent, money, unit (such as 36 months) or order (levels of a scale such as low, middle, high)",
+    )  # fmt: skip
     when = arguments.add_argument_group("time")
     when.add_argument("--time", metavar="COLUMN", help="test on the last 30 %% by this column, no day split")
     when.add_argument("--window-months", type=int, metavar="N", help="performance window: younger cases are immature")
@@ -107,6 +115,12 @@ def add_options(arguments: argparse.ArgumentParser) -> None:
 
 def _names(text: str) -> tuple[str, ...]:
     return tuple(part.strip() for part in text.split(",") if part.strip())
+
+
+def _pairs(text: str) -> tuple[tuple[str, str], ...]:
+    """Columns and kinds; what is no kind is refused where the table is read."""
+    parts = [part.rpartition("=") if "=" in part else (part, "=", "") for part in _names(text)]
+    return tuple((name.strip(), kind.strip()) for name, _, kind in parts)
 
 
 def _values(text: str) -> tuple[float | str, ...]:

@@ -69,7 +69,7 @@ def read(context: Context, edges: Path, vertices: Path | None) -> tuple[DataFram
 
 def _ids(context: Context, option: str, path: Path, wanted: Sequence[str], fewest: int = 2) -> Ids:
     """The columns of ids under their names, of the types that they have in the file."""
-    table = read_table(context, path, fewest=fewest, roles=dict.fromkeys(wanted, "identifier"))
+    table = read_table(context, path, fewest=fewest, roles=dict.fromkeys(wanted, "identifier"), untouched=None)
     found = {name: find_column(table.names, name) for name in wanted}
     if absent := [name for name, ours in found.items() if ours is None]:
         raise InputError(f"{option} {path}: has no column {absent[0]!r}; it has {', '.join(table.names.values())}")

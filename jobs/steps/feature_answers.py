@@ -145,7 +145,7 @@ def training_set(context: Context, store: FeatureStore) -> None:
 
 def _spine(context: Context) -> DataFrame:
     """The spine as a table of names that were in the file."""
-    table = read_table(context, context.options.spine, fewest=1)
+    table = read_table(context, context.options.spine, fewest=1, untouched=None)
     return table.rows.select(*(F.col(f"`{ours}`").alias(theirs) for ours, theirs in table.names.items()))
 
 
