@@ -64,9 +64,10 @@ RECIPES: Mapping[str, Mapping[str, float]] = {
 }
 MOST_TREES, PATIENCE = 800, 40
 FOLDS, HELD_OUT, FEWEST_BADS = 4, 0.25, 50
-# Cells (rows × features): with more than the first one held-out part takes the place of folds; with more than the
-# second recipes are tried on a sample; with more than the third the chosen one is trained by several tasks.
-CELLS_FOR_FOLDS, CELLS_TO_TUNE, CELLS_IN_ONE_TASK = 400_000, 1_500_000, 20_000_000
+# With so many bads, and more cells (rows × features) than the first, one held-out part takes the place of folds; with
+# more cells than the second recipes are tried on a sample; than the third the chosen one is trained by several tasks.
+MANY_BADS = 2_000
+CELLS_FOR_FOLDS, CELLS_TO_TUNE, CELLS_IN_ONE_TASK = 400_000, 4_000_000, 20_000_000
 WHEN, GROUP = "when", "group"
 Places = NDArray[np.int64]
 
@@ -102,11 +103,11 @@ def fit_tuned(
     """Train ``spec`` with the recipe and the number of trees that do best on rows held out, by log loss.
 
     With ``time`` (a day, timestamp or number) the latest quarter is held out, as the future will be; without it, or
-    with under 50 bads in that quarter, four folds are, in which a ``group`` stays whole. The work is bounded by the
-    size of the table, never by a clock, so one table gives one model on every machine: some 5 s up to 400,000 cells
-    (rows × features), under half a minute to tune more. Plan: one scan for the checks, one shuffle of target and
-    features to one task that holds up to 20 million cells; of more, a sample is tuned there and ``fit_boosting``
-    trains. Raises as it does.
+    with under 50 bads in that quarter, four folds are, in which a ``group`` stays whole (one of them in large tables of
+    many bads). The work is bounded by the size of the table, never by a clock, so one table gives one model on every
+    machine: seconds up to 400,000 cells (rows × features), at most a minute for more. Plan: one scan for the checks,
+    one shuffle of target and features to one task that holds up to 20 million cells; of more, a sample is tuned there
+    and ``fit_boosting`` trains. Raises as it does.
     """
     whole = spec.model_copy(update={"workers": 1})
     kept = [_number(data, time).alias(WHEN) if time else F.lit(0.0).alias(WHEN)]
@@ -175,9 +176,9 @@ def _held_out(rows: pd.DataFrame, plan: _Plan) -> tuple[list[Places], str]:
         if bad[later].sum() >= FEWEST_BADS <= earlier_bads:
             return [later], "latest quarter"
     folds = _folds(rows, plan)
-    few = len(rows) * len(plan.spec.features) <= CELLS_FOR_FOLDS
+    is_large = bad.sum() >= MANY_BADS and len(rows) * len(plan.spec.features) > CELLS_FOR_FOLDS
     parts = [np.flatnonzero(folds == k) for k in range(FOLDS)]
-    return (parts, f"{FOLDS} folds") if few else (parts[:1], "a quarter held out")
+    return (parts[:1], "a quarter held out") if is_large else (parts, f"{FOLDS} folds")
 
 
 def _folds(rows: pd.DataFrame, plan: _Plan) -> Places:

@@ -33,35 +33,42 @@ MOST_COLUMNS = 40
 
 @dataclass(frozen=True)
 class Input:
-    """One column that the trees read, made of one feature by its bins: ``values`` by code, or the number itself.
+    """One column that the trees read, made of one feature: of a text whether it is ``level``, or the value of its bin.
 
-    ``values`` None in a code is missing; without ``values`` the number goes in as it is, but that of each special value
-    in ``specials`` is put in another's place.
+    ``values`` are by code, None in a code is missing. With neither, a number goes in as it is, but that of each special
+    value in ``specials`` is put in another's place.
     """
 
     name: str
     bins: FeatureBins
+    level: str | None = None
     values: tuple[float | None, ...] | None = None
     specials: tuple[float | None, ...] = ()
 
     def column(self) -> Column:
         """The input as a Spark column, a double under ``name``."""
+        return self._expression().alias(self.name)
+
+    def _expression(self) -> Column:
+        raw, reading = column(self.bins.feature), self.bins.reading
+        if self.level is not None:
+            return (raw == F.lit(self.level)).cast("double")
         if self.values is not None:
             texts = ["CAST(NULL AS DOUBLE)" if value is None else number_sql(value) for value in self.values]
-            return F.expr(case_sql(self.bins, texts)).alias(self.name)
-        raw, reading = column(self.bins.feature), self.bins.reading
+            return F.expr(case_sql(self.bins, texts))
         value = reading.column(raw) if reading else raw.cast("double")
         found = value
         for special, place in zip(self.bins.specials, self.specials, strict=False):
             found = F.when(value == F.lit(special), F.lit(place).cast("double")).otherwise(found)
-        return found.alias(self.name)
+        return found
 
     def numbers(self, rows: pd.DataFrame) -> np.ndarray:
         """The input of rows on the driver."""
-        if self.values is not None:
-            raw = rows[self.bins.feature].astype("float64" if self.bins.kind == "number" else object)
-            return np.array(self.values, np.float64)[self.bins.codes(raw)]
         raw, reading = rows[self.bins.feature], self.bins.reading
+        if self.level is not None:
+            return np.where(raw.isna(), np.nan, (raw == self.level).fillna(False).to_numpy(np.float64))
+        if self.values is not None:
+            return np.array(self.values, np.float64)[self.bins.codes(raw.astype(object))]
         value = (reading.series(raw) if reading else raw.astype("float64")).to_numpy(np.float64)
         found = value.copy()
         for special, place in zip(self.bins.specials, self.specials, strict=False):
@@ -70,13 +77,15 @@ class Input:
 
     def to_plain(self) -> dict[str, Any]:
         """Plain values for JSON."""
-        return {"name": self.name, "bins": self.bins.to_dict(), "values": self.values, "specials": self.specials}
+        own = {"level": self.level, "values": self.values, "specials": self.specials}
+        return {"name": self.name, "bins": self.bins.to_dict(), **own}
 
     @staticmethod
     def from_plain(plain: Mapping[str, Any]) -> Input:
         """The input that ``to_plain`` wrote."""
         values = None if plain["values"] is None else tuple(plain["values"])
-        return Input(plain["name"], FeatureBins.from_dict(plain["bins"]), values, tuple(plain["specials"]))
+        bins = FeatureBins.from_dict(plain["bins"])
+        return Input(plain["name"], bins, plain["level"], values, tuple(plain["specials"]))
 
 
 @dataclass(frozen=True)
@@ -193,21 +202,16 @@ def _free_inputs(binned: BinnedFeature) -> list[Input]:
         return [Input(bins.feature, bins)]
     named = [level for group in bins.groups for level in group] + [str(special) for special in bins.specials]
     if len(named) > MOST_COLUMNS:
-        return [Input(f"{bins.feature} by WOE", bins, _woes(binned))]
-    alone = FeatureBins(bins.feature, "text", groups=tuple((level,) for level in named))
-    return [Input(f"{bins.feature} = {level}", alone, _indicator(alone, code)) for code, level in enumerate(named)]
-
-
-def _indicator(bins: FeatureBins, code: int) -> tuple[float | None, ...]:
-    """1 in one code, 0 in the others, missing where the text is."""
-    return tuple(None if at == bins.missing else float(at == code) for at in range(bins.size))
+        return [Input(f"{bins.feature} by WOE", bins, values=_woes(binned))]
+    alone = FeatureBins(bins.feature, "text")
+    return [Input(f"{bins.feature} = {level}", alone, level) for level in named]
 
 
 def _monotone_inputs(binned: BinnedFeature) -> list[Input]:
     """A text is its WOE; a number's special value stands where its risk is."""
     bins = binned.bins
     if bins.kind == "text":
-        return [Input(bins.feature, bins, _woes(binned))]
+        return [Input(bins.feature, bins, values=_woes(binned))]
     return [Input(bins.feature, bins, specials=tuple(_place(binned, i) for i in range(len(bins.specials))))]
 
 
