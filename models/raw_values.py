@@ -66,7 +66,7 @@ def _counts(bins: FeatureBins) -> tuple[Column, Column, Column]:
 
 def _sentence(role: str, bins: FeatureBins, unread: int, filled: int, examples: list[Any]) -> str:
     shown = ", ".join(map(repr, examples[:EXAMPLES]))
-    how = f"read as {bins.reading.kind}" if bins.reading else "numbers"
+    how = f"read as {bins.reading.kind}" if bins.reading else "read as numbers"
     advice = "give it as it was in training" if bins.reading else "give numbers, or fit with readings="
     return f"{role}: {unread:,} of {filled:,} values of {bins.feature!r} can't be {how}, such as {shown}; {advice}"
 
@@ -125,12 +125,12 @@ def _number(value: Any) -> float:
 
 def _count_unread(values: pd.Series, numbers: pd.Series, bins: FeatureBins, unreadable: float) -> None:
     texts = values[values.map(lambda value: isinstance(value, str)).astype(bool) & numbers.isna()].astype(object)
-    nothing = (lambda text: bins.reading.is_missing(text)) if bins.reading else (lambda text: text.strip() in _NOTHING)
-    unread = texts[[not nothing(text) for text in texts]]
+    reading = bins.reading
+    unread = texts[[not (reading.is_missing(text) if reading else text.strip() in _NOTHING) for text in texts]]
     if unread.empty:
         return
     filled = int(numbers.notna().sum()) + len(unread)
     sentence = _sentence("rows", bins, len(unread), filled, list(unread.unique()))
     if len(unread) > unreadable * filled:
         raise ValueError(sentence)
-    warnings.warn(f"{sentence}; they are scored as missing", stacklevel=4)
+    warnings.warn(f"{sentence}; they are scored as missing", stacklevel=5)

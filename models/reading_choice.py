@@ -50,16 +50,16 @@ AsKind = Literal["text", "number", "comma", "point", "percent", "money", "unit",
 _SAME_WORDS = (frozenset({"rok", "roky", "roků", "let", "rokem"}), frozenset({"den", "dny", "dní", "dnů"}))
 _NOT_WORDS = re.compile(r"[0-9.,'()+\-<> ]+")
 _EXPONENT = re.compile(r"[-+]?[0-9.,]+e[-+]?[0-9]{1,2}|[-+]?inf(inity)?")
-# A telephone or postal number: groups of three as long in every cell.
-_UNIFORM = re.compile(r"[0-9]{3}( [0-9]{3})+")
+# As long in every cell: groups of three are a telephone number, three and more digits with letters close behind a code.
+_UNIFORM = re.compile(r"[0-9]{3}( [0-9]{3})+|[0-9]{3,}[^\W\d_]+")
 _PLAIN = Reading("number")
 
 
 class Cells(NamedTuple):
-    """Cells that are written alike (the same but for their digits): one of them, and how many there are."""
+    """Cells that are written alike (the same but for their digits): one of them, and how often."""
 
     example: str
-    count: int
+    times: int
 
 
 @dataclass(frozen=True)
@@ -110,7 +110,7 @@ def _candidates(cells: Sequence[Cells], kind: AsKind | None) -> list[Reading]:
     """A plain number, and one with each family of words that stands at numbers; both decimal marks of each."""
     words = Counter[str]()
     for cell in cells:
-        words[_word(cell.example)] += cell.count
+        words[_word(cell.example)] += cell.times
     bare = words.pop("", 0) and any(not math.isnan(_PLAIN.number(cell.example)) for cell in cells)
     words = Counter({word: count for word, count in words.items() if not (bare and word in MULTIPLIERS)})
     found = [_reading_with(_family(word, words)) for word, _ in words.most_common(3)]
@@ -125,7 +125,8 @@ def _word(text: str) -> str:
     if not re.search("[0-9]", folded) or _EXPONENT.fullmatch(folded):
         return ""
     rest = _NOT_WORDS.sub("", folded)
-    return rest if WORD.fullmatch(rest) and len(rest) <= 15 else ""
+    is_mask = len(rest) > 1 and len(set(rest)) == 1  # 123xx
+    return rest if WORD.fullmatch(rest) and len(rest) <= 15 and not is_mask else ""
 
 
 def _family(word: str, words: Iterable[str]) -> tuple[str, ...]:
@@ -145,7 +146,7 @@ def _reading_with(words: tuple[str, ...]) -> Reading:
 
 
 def _understood(cells: Sequence[Cells], reading: Reading) -> int:
-    return sum(cell.count for cell in cells if not math.isnan(reading.number(cell.example)))
+    return sum(cell.times for cell in cells if not math.isnan(reading.number(cell.example)))
 
 
 def _numbers(
@@ -202,7 +203,7 @@ def _note(cells: Sequence[Cells], reading: Reading, numbers: int, filled: int, e
     named = {"percent": "percent", "money": f"money in {'/'.join(reading.words)}", "number": "number"}
     parts = [named.get(reading.kind, f"number of {'/'.join(reading.words)}") + " with decimal comma" * reading.comma]
     parts.append(f"{numbers:,} number{'s' * (numbers != 1)}")
-    bare = sum(cell.count for cell in cells if not _word(cell.example) and not math.isnan(reading.number(cell.example)))
+    bare = sum(cell.times for cell in cells if not _word(cell.example) and not math.isnan(reading.number(cell.example)))
     if reading.words and bare:
         parts.append(f"{bare:,} of them without {reading.words[0]}")
     if either:

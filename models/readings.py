@@ -59,8 +59,13 @@ def fold(text: str) -> str:
 class SqlForm(Protocol):
     """What a reading asks of a dialect of SQL (``models/export.py``)."""
 
-    number: str
-    string: str
+    @property
+    def number(self) -> str:
+        """The name of the type of doubles."""
+
+    @property
+    def string(self) -> str:
+        """The name of the type of texts."""
 
     def text(self, value: str) -> str:
         """A string literal."""
@@ -154,13 +159,13 @@ class Reading:
         return text.translate(self._fold_table).strip(" ")
 
     @cached_property
-    def _fold_table(self) -> dict[int, str]:
+    def _fold_table(self) -> dict[int, int]:
         return str.maketrans(*self.folding)
 
     @cached_property
     def _digit_table(self) -> dict[int, int | None]:
         chars, to = self.digits
-        return str.maketrans(chars[: len(to)], to, chars[len(to) :])  # type: ignore[return-value]
+        return str.maketrans(chars[: len(to)], to, chars[len(to) :])
 
     @cached_property
     def _compiled(self) -> tuple[tuple[re.Pattern[str], Rule], ...]:

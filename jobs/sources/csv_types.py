@@ -399,8 +399,7 @@ def _parse(seen: Seen, name: str, *, comma: bool, choice: Choice | None, kind: s
     how = reading(seen, name, comma=comma)
     if choice is None or (kind is None and how.parse is not TEXT.parse):
         return how
-    parse = choice.reading.column if choice.reading else TEXT.parse
-    return Parse(parse, choice.note or how.note)
+    return Parse(choice.reading.column if choice.reading else TEXT.parse, choice.note)
 
 
 def given(name: str, words: Sequence[str]) -> Column:

@@ -1,4 +1,5 @@
-"""Texts as numbers: three forms and a slow walk through the characters agree on every text; scorecards keep readings."""
+# ruff: noqa: E501
+"""Texts as numbers: all forms and a slow walk through the characters agree on every text; scorecards keep readings."""
 
 from __future__ import annotations
 
@@ -6,11 +7,14 @@ import math
 import random
 
 import duckdb
+import mlflow.pyfunc
 import numpy as np
 import pandas as pd
 import pytest
 from pyspark.sql import functions as F
 
+from strata.jobs.runtime.pyfunc import save_pyfunc
+from strata.models import Binning, Scorecard, ScorecardSpec, fit_binning, fit_scorecard
 from strata.models.export import ANSI, SPARK
 from strata.models.readings import Reading
 
@@ -60,7 +64,6 @@ def slow(reading, text):
         return -math.inf if t[0] == "-" else math.inf
     if (found := exponent(reading, t)) is not None:
         return found
-    sign, shift, plus = 1, 0.0, False
     if t[:1] in ("<", ">"):
         body = without_words(reading, t[1:].removeprefix(" "), signs=False)
         return None if body is None or not digits(body) else float(body) + (-0.5 if t[0] == "<" else 0.5)
@@ -134,9 +137,9 @@ def plain(reading, t):
         return float(f"0.{decimals}") if digits(decimals) else None
     for one in (group, " ", "'"):
         first, *others = whole.split(one)
-        if others and len(others) <= 8 and digits(first) and len(first) <= 3 and first[0] != "0":
-            if all(digits(part) and len(part) == 3 for part in others):
-                return float("".join([first, *others]) + "." + (decimals or "0"))
+        right = all(digits(part) and len(part) == 3 for part in others)
+        if others and len(others) <= 8 and digits(first) and len(first) <= 3 and first[0] != "0" and right:
+            return float("".join([first, *others]) + "." + (decimals or "0"))
     return float(f"{whole}.{decimals or '0'}") if digits(whole) else None
 
 
@@ -218,3 +221,125 @@ def test_what_a_reading_cannot_be_is_refused():
         Reading("unit", words=("a b",))
     with pytest.raises(ValueError, match="reading: 'base' is not known"):
         Reading.from_dict({"kind": "number", "base": 16})
+
+
+RAW = "id int, bad int, rate string, debt string, job string, class string, plain double"
+USED = {"rate": Reading("percent", words=("%",), missing=("n/a",)), "debt": MONEY, "job": YEARS, "class": GRADES}
+
+
+def raw_rows():
+    draw = np.random.default_rng(3)
+    rows = []
+    for i in range(1200):
+        rate, debt, years, grade = (
+            round(float(draw.normal(11, 3)), 2),
+            int(draw.integers(0, 90_000)),
+            int(draw.integers(0, 11)),
+            int(draw.integers(1, 4)),
+        )
+        risk = -2 + 0.25 * (rate - 11) + debt / 90_000 - 0.15 * years + 0.6 * grade
+        bad = int(draw.random() < 1 / (1 + math.exp(-risk)))
+        job = "10+ years" if years == 10 else "< 1 year" if years == 0 else f"{years} year{'s' * (years > 1)}"
+        money = f"€ {debt:,}".replace(",", ".") if i % 2 else f"{debt},50 eur"
+        rows.append(
+            (
+                i,
+                bad,
+                f"{rate}%" if i % 50 else "n/a",
+                money,
+                job if i % 30 else None,
+                ("A1", "a2", "B1")[grade - 1],
+                float(draw.normal()),
+            )
+        )
+    return rows
+
+
+@pytest.fixture(scope="module")
+def raw(spark):
+    return spark.createDataFrame(raw_rows(), RAW).coalesce(1).cache()
+
+
+@pytest.fixture(scope="module")
+def card(raw):
+    features = [*USED, "plain"]
+    return fit_scorecard(raw, ScorecardSpec("bad", features, forced=features, readings=USED, reasons=3))
+
+
+def in_order(frame):
+    answer = frame.sort_values("id", ignore_index=True)[
+        ["score", "probability", "grade", "reason_1", "reason_2", "reason_3"]
+    ]
+    return answer.astype(object).where(answer.notna(), None).round(12)
+
+
+def test_a_scorecard_scores_the_texts_that_it_was_fitted_on_in_every_form(spark, raw, card, tmp_path):
+    assert {name: b.bins.kind for name, b in card.kept.items()} == dict.fromkeys([*USED, "plain"], "number")
+    assert {name: b.bins.reading for name, b in card.kept.items()} == {**USED, "plain": None}
+    odd = [(i + 5000, 0, rate, debt, job, grade, 0.0) for i, (rate, debt, job, grade) in enumerate(
+        zip(["１２％", "-3 %", "", None], ["1.234,5 EUR", "(5 €)", "7", "€"], ["3", "> 5 years", "x", ""], ["B1", " b1", "C9", None])
+    )]  # fmt: skip
+    rows = raw.union(spark.createDataFrame(odd, RAW)).coalesce(1)
+    card = Scorecard.from_json(card.to_json())
+    local = rows.toPandas()
+    typed = rows.select("id", *[r.column(F.col(n)).alias(n) for n, r in USED.items()], "plain")
+    rows.write.parquet(str(tmp_path / "raw"))
+    rows.createOrReplaceTempView("raw_texts")
+    save_pyfunc(card, tmp_path / "model")
+    given = local[[*card.features]]
+    found = {
+        "spark": card.score(rows.drop("bad"), unreadable=None).toPandas(),
+        "typed": card.score(typed).toPandas(),
+        "sql": spark.sql(f"SELECT id, {card.to_sql()} FROM raw_texts").toPandas(),
+        "duckdb": duckdb.sql(f"SELECT id, {card.to_sql('ansi')} FROM '{tmp_path}/raw/*.parquet'").df(),
+        "pandas": card.score_pandas(given, unreadable=1.0).assign(id=local["id"]),
+        "pyfunc": mlflow.pyfunc.load_model(str(tmp_path / "model")).predict(given).assign(id=local["id"]),
+    }
+    wanted = in_order(found["typed"])
+    assert wanted["score"].nunique() > 20
+    for form, frame in found.items():
+        pd.testing.assert_frame_equal(in_order(frame), wanted, check_dtype=False, obj=form)
+
+
+def test_a_binning_keeps_readings_and_old_ones_still_read(raw):
+    numbers = raw.withColumns({name: reading.column(F.col(name)) for name, reading in USED.items()})
+    one = fit_binning(raw, target="bad", features=[*USED], readings=USED)
+    two = fit_binning(numbers, target="bad", features=[*USED])
+    assert one.iv == two.iv and Binning.from_json(one.to_json()) == one
+    assert '"reading"' not in two.to_json() and Binning.from_json(two.to_json()) == two
+    found = one.transform(raw).toPandas()
+    pd.testing.assert_series_equal(found["debt_woe"], two.transform(numbers).toPandas()["debt_woe"])
+    with pytest.raises(ValueError, match="readings: 'x' is not among the features"):
+        fit_binning(raw, target="bad", features=["rate"], readings={"x": PERCENT})
+
+
+def test_texts_that_no_reading_understands_are_counted(spark, card, raw):
+    local = raw.toPandas()
+    wrong = local.assign(rate=["12 points" if i < 5 else rate for i, rate in enumerate(local["rate"])])
+    with pytest.warns(
+        UserWarning, match=r"rows: 5 of 1,177 values of 'rate' can't be read as percent, such as '12 points'"
+    ):
+        card.score_pandas(wrong, unreadable=0.05)
+    with pytest.raises(ValueError, match="5 of 1,177 values of 'rate' can't be read as percent"):
+        card.score_pandas(wrong, unreadable=0.001)
+    with pytest.raises(
+        ValueError, match=r"data: 5 of 1,177 values of 'rate' can't be read as percent, such as '12 points'"
+    ):
+        card.score(spark.createDataFrame(wrong).drop("grade"), unreadable=0.001)
+    numbers = raw.withColumn("plain", F.lit("31,5"))
+    with pytest.raises(ValueError, match="1,200 of 1,200 values of 'plain' can't be read as numbers, such as '31,5'"):
+        card.score(numbers.drop("bad").withColumn("rate", F.lit(5.0)))
+    day = raw.drop("bad").withColumn("plain", F.lit("2024-01-01").cast("date"))
+    with pytest.raises(TypeError, match="data: 'plain' is date, but the scorecard has a number there"):
+        card.score(day)
+    with pytest.raises(TypeError, match="rows: 'plain' is list, but the scorecard has a number there"):
+        card.score_pandas(local.assign(plain=[[1]] * len(local), rate=5.0))
+    with pytest.raises(TypeError, match="rows: 'plain' is Timestamp"):
+        card.score_pandas(local.assign(plain=pd.Timestamp("2024-01-01"), rate=5.0).astype({"plain": "datetime64[ns]"}))
+
+
+@pytest.mark.parametrize("kind", ["Int64", "Float64", "double[pyarrow]", "object"])
+def test_missing_values_of_pandas_are_missing(card, raw, kind):
+    local = raw.toPandas().head(2).assign(rate=5.0)
+    wanted = card.score_pandas(local.assign(plain=[1.0, math.nan]))
+    pd.testing.assert_frame_equal(card.score_pandas(local.assign(plain=pd.array([1, None], dtype=kind))), wanted)

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import json
+
 import pytest
 
 from strata.models import Binning, Scorecard, ScorecardSpec, cross_validate, fit_binning, fit_scorecard
+from strata.models.binning_bins import FeatureBins
+from strata.models.labels import LabelRules, target_meaning
 
 
 @pytest.fixture(scope="module")
@@ -98,3 +102,61 @@ def test_forced_stay_forbidden_go_and_reasons_say_why(rows):
 def test_too_many_folds_are_refused(rows):
     with pytest.raises(ValueError, match="too many"):
         cross_validate(rows.where("bad = 0 or a = 9"), ScorecardSpec("bad", ["a"]), group="a", folds=5, repeats=1)
+
+
+@pytest.mark.parametrize("event", [True, "true", "True", "TRUE", 1, "1"])
+def test_a_boolean_target_takes_its_event_however_it_is_written(rows, event):
+    flags = rows.selectExpr("a", "b", "bad = 1 AS late")
+    wanted = fit_binning(rows, target="bad", features=["a"])
+    assert fit_binning(flags, target="late", features=["a"], event=event) == wanted
+    turned = fit_binning(rows.selectExpr("a", "1 - bad AS bad"), target="bad", features=["a"])
+    assert fit_binning(flags, target="late", features=["a"], event=False) == turned
+    assert "'true' (" in target_meaning(flags, LabelRules("late", event=event)).split(" is bad")[0]
+
+
+@pytest.mark.parametrize(
+    ("target", "event", "words"),
+    [
+        ("bad", "late", "event: 'late' is no number, but the target 'bad' is int; its values are"),
+        ("bad", float("nan"), "event: nan is no number, but the target 'bad' is int; its values are"),
+        ("flag", "late", "event: 'late' is neither true nor false, which the target 'flag' is made of; its values are"),
+    ],
+)
+def test_an_event_of_another_type_is_refused_with_the_values_there_are(rows, target, event, words):
+    data = rows.selectExpr("a", "bad", "bad = 1 AS flag")
+    for call in (
+        lambda: fit_binning(data, target=target, features=["a"], event=event),
+        lambda: target_meaning(data, LabelRules(target, event=event)),
+    ):
+        with pytest.raises(ValueError) as caught:
+            call()
+        assert words in str(caught.value) and str(caught.value).count("event") == 1
+
+
+def test_labels_of_bins_are_exact_and_no_two_are_the_same():
+    number = FeatureBins("n", "number", (0.1 + 0.2, 5.0, 1600000000001.0), specials=(9999999999998.0, 9999999999999.0))
+    assert number.labels() == [
+        "[-inf, 0.30000000000000004)", "[0.30000000000000004, 5)", "[5, 1600000000001)", "[1600000000001, inf)",
+        "special 9999999999998", "special 9999999999999", "missing",
+    ]  # fmt: skip
+    groups = (("A", "B"), ("A | B",), ("missing", "unseen"), (), (), ("", " x", '"'), ("special 1", "specialist"))
+    text = FeatureBins("t", "text", groups=groups, specials=("1", "missing"), rest=5)
+    assert text.labels() == [
+        "A | B", '"A | B"', '"missing" | "unseen"', "(no level)", "(no level 2)",
+        '"" | " x" | "\\"" | (rare or unseen)', '"special 1" | specialist',
+        "special 1", 'special "missing"', "missing", "unseen",
+    ]  # fmt: skip
+    assert len(set(text.labels())) == text.size
+
+
+def test_infinite_specials_and_edges_are_kept_in_json(spark):
+    inf = float("inf")
+    made = [(inf if i % 4 == 0 else -inf if i % 4 == 1 else float(i % 7), int(i % 3 == 0)) for i in range(300)]
+    rows = spark.createDataFrame(made, "x double, y int")
+    card = fit_scorecard(rows, ScorecardSpec("y", ["x"], special_values=[inf, -inf], forced=["x"]))
+    again = Scorecard.from_json(card.to_json())
+    assert again == card and again.binning.features["x"].bins.specials == (inf, -inf)
+    assert Binning.from_json(card.binning.to_json()) == card.binning
+    assert {"special inf", "special -inf"} <= set(card.points_table()["bin"])
+    edges = FeatureBins("x", "number", (-inf, 1.0, inf))
+    assert FeatureBins.from_dict(json.loads(json.dumps(edges.to_dict(), allow_nan=False))) == edges

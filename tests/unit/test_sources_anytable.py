@@ -332,8 +332,20 @@ UGLY = {
     "signed": (["+inf", "1", "-.5"], "double", [float("inf"), 1.0, -0.5]),
     "zip": (["00123", "12", "7"], "string", ["00123", "12", "7"]),
     "account": (["12345678901234567890", "1", "2"], "string", ["12345678901234567890", "1", "2"]),
-    "thousands": (['"1,234.50"', '"12,345"', "7"], "string", ["1,234.50", "12,345", "7"]),
-    "percent": (["12%", "3.5%", "0%"], "string", ["12%", "3.5%", "0%"]),
+    "thousands": (['"1,234.50"', '"12,345"', "7"], "double", [1234.5, 12345.0, 7.0]),
+    "percent": (["12%", "3.5%", "0%"], "double", [12.0, 3.5, 0.0]),
+    "term": (["36 months", "1 month", "N/A"], "double", [36.0, 1.0, None]),
+    "years": (["10+ years", "< 1 year", "2 years"], "double", [10.0, 0.5, 2.0]),
+    "cost": (["$5", "($1.50)", "$7-"], "double", [5.0, -1.5, -7.0]),
+    "full": (["１２．５", "３", "2"], "double", [12.5, 3.0, 2.0]),
+    "blanks": (["1 200", "12\u00a0345\u202f678.5", "7"], "double", [1200.0, 12345678.5, 7.0]),
+    "level": (["low", "High", "middle"], "double", [1.0, 3.0, 2.0]),
+    "sub": (["A1", "B2", "B1"], "double", [1.0, 4.0, 3.0]),
+    "branch": (["A", "B", "C"], "string", ["A", "B", "C"]),
+    "phone": (["608 123 456", "777 000 111", "602 999 888"], "string", ["608 123 456", "777 000 111", "602 999 888"]),
+    "masked": (["602xx", "117xx", "120xx"], "string", ["602xx", "117xx", "120xx"]),
+    "currency": (["$5", "€6", "7"], "string", ["$5", "€6", "7"]),
+    "ip": (["10.0.0.1", "192.168.1.1", "8.8.8.8"], "string", ["10.0.0.1", "192.168.1.1", "8.8.8.8"]),
     "mostly": (["1", "2", "many"], "string", ["1", "2", "many"]),
     "hexes": (["1d", "2f", "0x1p3"], "string", ["1d", "2f", "0x1p3"]),
     "nothing": (["", "null", "N/A"], "string", [None, None, None]),
@@ -363,11 +375,19 @@ def test_types(spark, tmp_path):
     stamps = [row[0] for row in table.rows.select(table.rows.stamp.cast("string")).collect()]
     assert stamps == ["2024-02-29 10:11:12", "2023-01-05 00:00:00", "2024-01-01 00:00:00"]
     assert set(table.notes) == {
-        "read as missing: NA (in 'words'), N/A (in 'nothing'), null (in 'nothing'), NaN (in 'nan'), "
+        "read as missing: NA (in 'words'), N/A (in 'term', 'nothing'), null (in 'nothing'), NaN (in 'nan'), "
         "None (in 'answer'), ? (in 'words'), - (in 'iso')",
         "'zip', 'account': codes with leading zeros or more than 18 digits stay text",
-        "'thousands', 'percent': numbers with thousands separators, other decimal marks or signs such as % stay text",
-        "'mostly': stays text, though 2 of its 3 filled values are numbers",
+        "'thousands': number, 3 numbers, '12,345' has thousands",
+        "'percent': percent, 3 numbers",
+        "'term': number of month/months, 2 numbers",
+        "'years': number of year/years, 3 numbers",
+        "'cost': money in $, 3 numbers",
+        "'full', 'blanks': number, 3 numbers",
+        "'level': ordered texts are read as ranks, low < middle < High; 3 values",
+        "'sub': ordered texts are read as ranks, A1 < B1 < B2; 3 values",
+        "'phone': stays text like a telephone number or code; --as phone=number reads numbers",
+        "'currency', 'mostly': stays text, though 2 of its 3 filled values are numbers",
         "'european': dates are read as day/month/year",
         "'american': dates are read as month/day/year",
         "'either': dates are read as day/month/year, but could be month/day/year",
@@ -377,11 +397,71 @@ def test_types(spark, tmp_path):
 
 def test_decimal_commas(spark, tmp_path):
     table = read_any(spark, put(tmp_path, "rate;limit;mixed;grouped\n0,5;1,500;1,5;1.234,56\n-12,25;20;1.5;7,5\n"))
-    assert values(table) == [(0.5, 1.5, "1,5", "1.234,56"), (-12.25, 20.0, "1.5", "7,5")]
+    assert values(table) == [(0.5, 1.5, "1,5", 1234.56), (-12.25, 20.0, "1.5", 7.5)]
     assert "'rate', 'limit': decimal commas are read as points" in table.notes
+    assert {name: reading.comma for name, reading in table.readings.items()} == dict.fromkeys(
+        ["rate", "limit", "grouped"], True
+    )
     # Nothing in the file says whether these are thousands.
-    table = read_any(spark, put(tmp_path, "a;b\n1,500;1\n2,750;2\n"))
-    assert values(table) == [("1,500", 1), ("2,750", 2)] and "'a': numbers with thousands" in table.notes[1]
+    path = put(tmp_path, "a;b\n1,500;1\n2,750;2\n")
+    table = read_any(spark, path)
+    assert values(table) == [("1,500", 1), ("2,750", 2)]
+    assert "'a': stays text: '1,500' has thousands or decimals; say --as a=comma or a=point" in table.notes
+    assert values(read_any(spark, path, kinds={"a": "comma"})) == [(1.5, 1), (2.75, 2)]
+    assert values(read_any(spark, path, kinds={"a": "point"})) == [(1500, 1), (2750, 2)]
+    # A file of commas has thousands there, and another column with points settles it too.
+    for text in ('a,b\n"1,500",1\n"2,750",2\n', "a;b\n1,500;1.5\n2,750;2\n"):
+        table = read_any(spark, put(tmp_path, text))
+        assert [row[0] for row in values(table)] == [1500, 2750]
+        assert "'a': number, 2 numbers, '1,500' has thousands" in table.notes
+    # Where commas are decimal, points are thousands, unless a cell of the column says otherwise.
+    table = read_any(spark, put(tmp_path, "a;b;c\n4,5;1.234;1.234\n3,9;950;1.5\n4,25;12.500;7\n"))
+    assert values(table) == [(4.5, 1234, 1.234), (3.9, 950, 1.5), (4.25, 12500, 7)]
+    assert "'b': number with decimal comma, 3 numbers, '1.234' has thousands" in table.notes
+
+
+def column_of(spark, folder, cells, name="x", **options):
+    text = f"{name};n\n" + "".join(f"{cell};{i}\n" for i, cell in enumerate(cells))
+    table = read_any(spark, put(folder, text), **options)
+    notes = [note.split(": ", 1)[1] for note in table.notes if note.startswith(repr(name))]
+    return [row[0] for row in sorted(values(table), key=lambda row: row[1])], notes
+
+
+def test_a_few_cells_that_are_no_numbers_are_missing_and_told(spark, tmp_path):
+    rates = [f"{i}.5%" for i in range(95)]
+    found, notes = column_of(spark, tmp_path, [*rates, "abc", "x", "5 m", "n.a.", "abc"])
+    assert found == [*[i + 0.5 for i in range(95)], *[None] * 5]
+    assert notes == ["percent, 95 numbers, 5 not understood: 'abc', '5 m', 'n.a.' …"]
+    found, notes = column_of(spark, tmp_path, [*rates[1:], "abc", "x", "5 m", "n.a.", "abc", "y"])
+    assert found[0] == "1.5%" and notes == ["stays text, though 94 of its 100 filled values are numbers"]
+
+
+def test_somebodys_word_for_a_column_overrules(spark, tmp_path):
+    assert column_of(spark, tmp_path, ["1", "2"], kinds={"x": "text"})[0] == ["1", "2"]
+    assert column_of(spark, tmp_path, ["5%", "6%"], untouched=["x"])[0] == ["5%", "6%"]
+    assert column_of(spark, tmp_path, ["007", "12"], kinds={"x": "number"})[0] == [7, 12]
+    assert column_of(spark, tmp_path, ["B", "A"], kinds={"x": "order"})[0] == [2, 1]
+    found, notes = column_of(spark, tmp_path, ["5%", "none at all"], kinds={"x": "percent"})
+    assert found == [5, None] and notes == ["percent, 1 number, 1 not understood: 'none at all'"]
+    path = put(tmp_path, "x,y\nBrno,1\nPraha,2\n")
+    refused(spark, path, "--as z=number: the table has no column 'z'", UsageError, kinds={"z": "number"})
+    refused(spark, path, "--as x=roman: 'roman' is none of text, number", UsageError, kinds={"x": "roman"})
+    refused(spark, path, "--as 'x' can't be read as number: none of its values is one", kinds={"x": "number"})
+    refused(spark, path, "--as 'x' can't be read as order: no known scale has all its levels", kinds={"x": "order"})
+
+
+def test_texts_of_parquet_are_read_alike(spark, tmp_path):
+    made = [("5.5%", "1,5", "12", "0012", "a", 1, "yes"), ("6%", "1.234,5", "7", "7", "b", 2, "7%")]
+    rows = spark.createDataFrame(made, "p string, c string, n string, zip string, t string, i int, keep string")
+    rows.write.parquet(str(tmp_path / "p"))
+    table = read_any(spark, tmp_path / "p", kinds={"i": "text"}, untouched=["keep"])
+    assert sorted(values(table)) == [(5.5, 1.5, 12, "0012", "a", "1", "yes"), (6, 1234.5, 7, "7", "b", "2", "7%")]
+    assert {name: reading.kind for name, reading in table.readings.items()} == {
+        "p": "percent", "c": "number", "n": "number"
+    }  # fmt: skip
+    spark.sql("SELECT date'2024-02-29' AS d, 1 AS a").write.parquet(str(tmp_path / "q"))
+    message = "--as d=number: the column is date, not text or a number"
+    refused(spark, tmp_path / "q", message, UsageError, kinds={"d": "number"})
 
 
 def test_the_fingerprint_is_that_of_the_content(spark, tmp_path):
