@@ -429,10 +429,10 @@ def column_of(spark, folder, cells, name="x", **options):
 
 def test_a_few_cells_that_are_no_numbers_are_missing_and_told(spark, tmp_path):
     rates = [f"{i}.5%" for i in range(95)]
-    found, notes = column_of(spark, tmp_path, [*rates, "abc", "x", "5 m", "n.a.", "abc"])
+    found, notes = column_of(spark, tmp_path, [*rates, "abc", "x", "5 m", "n.k.", "abc"])
     assert found == [*[i + 0.5 for i in range(95)], *[None] * 5]
-    assert notes == ["percent, 95 numbers, 5 not understood: 'abc', '5 m', 'n.a.' …"]
-    found, notes = column_of(spark, tmp_path, [*rates[1:], "abc", "x", "5 m", "n.a.", "abc", "y"])
+    assert notes == ["percent, 95 numbers, 5 not understood: 'abc', '5 m', 'n.k.' …"]
+    found, notes = column_of(spark, tmp_path, [*rates[1:], "abc", "x", "5 m", "n.k.", "abc", "y"])
     assert found[0] == "1.5%" and notes == ["stays text, though 94 of its 100 filled values are numbers"]
 
 
