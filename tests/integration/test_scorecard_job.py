@@ -295,3 +295,33 @@ def test_words_ids_and_days_are_kept_or_set_aside_by_name(card, tmp_path, capsys
     ]
     assert json.loads((out / "metrics.json").read_text())["set_aside"] == 2
     assert "set aside for want of a time in &#39;opened&#39;: 2 rows" in (out / "report.html").read_text()
+
+
+def test_numbers_as_people_write_them_are_numbers_and_can_be_overruled(card, tmp_path, capsys):
+    draw = np.random.default_rng(4)
+    rate, term = draw.normal(12, 3, 900).round(2), draw.choice([36, 60], 900)
+    bad = (draw.random(900) < 1 / (1 + np.exp(3.2 - 0.15 * rate - 0.6 * (term == 60)))).astype(int)
+    grade = np.array(["A1", "A2", "B1", "B2"])[np.digitize(rate, [9, 12, 15])]
+    raw = pd.DataFrame({"rate": [f"{x}%" for x in rate], "term": [f" {x} months" for x in term], "grade": grade})
+    raw.loc[::97, "rate"] = "not yet"
+    raw.assign(bad=bad).to_csv(tmp_path / "t.csv", index=False)
+    arguments = ["--input", tmp_path / "t.csv", "--target", "bad", "--output", tmp_path / "out"]
+    assert card(*arguments, "--as", "grade=text", "--forced", "rate,term") == 0
+    page = (tmp_path / "out" / "report.html").read_text()
+    assert "percent, 890 numbers, 10 not understood: &#39;not yet&#39;" in page and "number of month/months" in page
+    found = Scorecard.from_json((tmp_path / "out" / "scorecard.json").read_text())
+    kinds = {name: b.bins.reading.kind for name, b in found.kept.items() if b.bins.reading}
+    assert kinds == {"rate": "percent", "term": "unit"} and found.binning.features["grade"].bins.kind == "text"
+    scored = DeltaTable(str(tmp_path / "out" / "scored")).to_pandas().sort_values("rate", ignore_index=True)
+    local = found.score_pandas(raw, unreadable=0.02).assign(rate=found.kept["rate"].bins.reading.series(raw["rate"]))
+    assert sorted(local["score"]) == sorted(scored["score"])
+    assert duckdb.sql((tmp_path / "out" / "scorecard.sql").read_text().replace("applications", "raw")).df()[
+        "score"
+    ].tolist() == local["score"].tolist()  # fmt: skip
+    for given, words in {
+        "grad=text": "--as grad=text: the table has no column 'grad'",
+        "rate=money": "--as 'rate' can't be read as money",
+        "rate": "--as rate=: '' is none of text, number, comma, point, percent, money, unit, order",
+    }.items():
+        assert card(*arguments, "--as", given) in (2, 3)
+        assert words in capsys.readouterr().err
