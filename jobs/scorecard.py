@@ -18,7 +18,6 @@ def body(context: Context) -> None:
         table = card_input.prepare(context, options)
         fitted = card_fit.fit(context, table)
         tested = card_fit.test(context, table, fitted)
-        context.hold(tested.scored)
     card_output.write(context, table, fitted, tested, seconds=time.monotonic() - start)
     with context.progress.step("report") as step:
         step.says(f"open {report.page(table, fitted, tested).write(options.output / 'report.html')}")

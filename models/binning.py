@@ -29,7 +29,7 @@ from strata.models.training import training
 Splits = Mapping[str, Sequence[float] | Sequence[Sequence[str]]]
 FORMAT = "strata-binning-1"
 Direction = Literal[-1, 0, 1]
-# Of a text with more levels their WOE is drawn towards 0 as far as chance explains it; with fewer it is the plain one.
+# Of a text with more candidate levels (the rare ones count as one) WOE is drawn towards 0 as far as chance explains it.
 FEW_LEVELS = 20
 
 
@@ -272,11 +272,13 @@ def fit_binning(
 ) -> Binning:
     """Bin ``features`` so that each has the largest information value that the rules allow.
 
-    ``target`` is 1 for bad and 0 for good, or any column of which ``event`` is the bad value. Numbers
-    (booleans too) get bins [a, b) from −∞ to +∞ whose risk follows ``trend`` (auto, ascending, descending,
-    peak, valley, none); the levels of a text are ordered by risk and merged, those below ``min_share`` of all
-    rows together first. Missing (null, NaN) and each of ``special_values`` (a list for all features of its
-    type, or a mapping of feature to list) have bins of their own, beyond ``max_bins``. Candidate edges may be
+    ``target`` is 1 for bad and 0 for good, or any column of which ``event`` is the bad value. Numbers (booleans too)
+    get bins [a, b) from −∞ to +∞ at edges of few digits, whose risk follows ``trend`` (auto, ascending, descending,
+    peak, valley, none); the levels of a text are ordered by risk and merged, those below ``min_share`` of all rows
+    together first. Missing (null, NaN) and each of ``special_values`` (a list for all features of its type, or a
+    mapping of feature to list) have bins of their own, beyond ``max_bins``. WOE is plain, but for a text of over 20
+    levels that are not rare: there chance makes some levels look risky, so WOE and IV are those of counts that
+    empirical Bayes has drawn together (``level_shrinkage``), beside the raw counts. Candidate edges may be
     approximate above 50,000 rows, counts are exact. ``period`` names a column of vintages, whose counts are kept
     apart; ``stability`` then lessens the value of a bin by that share of its rows in vintages of the other sign.
     ``readings`` say of texts how they are read as numbers; they stay with the bins, which take the same texts later.

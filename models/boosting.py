@@ -89,6 +89,10 @@ class BoostingSpec(BaseModel):
         places = pd.Index(self.subjects).get_indexer(pd.Index(self.sources or self.features))
         return np.asarray(parts @ (places[:, None] == np.arange(len(self.subjects))).astype(parts.dtype))
 
+    def shaped_like(self, other: BoostingSpec) -> BoostingSpec:
+        """The same spec with the number and shape of another's trees."""
+        return self.model_copy(update={name: getattr(other, name) for name in SHAPE})
+
     def parameters(self) -> dict[str, object]:
         """The parameters in xgboost's own names, one direction for each feature."""
         trends = (int(self.trends.get(name, 0)) for name in self.features)
@@ -107,6 +111,8 @@ class BoostingSpec(BaseModel):
 
 
 LABEL, WEIGHT = "label", "weight"
+SHAPE = ("trees", "max_depth", "learning_rate", "min_child_weight", "l2", "row_share", "column_share")
+LARGEST = float(np.finfo(np.float32).max)
 _Explain = Callable[[xgboost.Booster, BoostingSpec, pd.DataFrame], pd.DataFrame]
 
 
@@ -229,18 +235,19 @@ def boosting_learner(spec: BoostingSpec) -> Learner:
     """
 
     def learner(train: DataFrame) -> Predict:
-        fitted = Boosting(spec.model_copy(update={"reasons": 0}), _train_in_one_task(train, spec))
-        return fitted.score
+        return fit_in_one_task(train, spec.model_copy(update={"reasons": 0})).score
 
     return learner
 
 
-def _train_in_one_task(data: DataFrame, spec: BoostingSpec) -> str:
+def fit_in_one_task(data: DataFrame, spec: BoostingSpec) -> Boosting:
+    """``fit_boosting`` with one worker, without its three seconds of barriers: one task holds all rows."""
+
     def train(frames: Iterator[pd.DataFrame]) -> Iterator[pd.DataFrame]:
         yield pd.DataFrame({"booster": [train_rows(pd.concat(list(frames), ignore_index=True), spec)]})
 
     rows = training_rows(data, spec.model_copy(update={"workers": 1}))
-    return str(rows.mapInPandas(train, "booster string").collect()[0]["booster"])
+    return Boosting(spec, str(rows.mapInPandas(train, "booster string").collect()[0]["booster"]))
 
 
 def train_rows(rows: pd.DataFrame, spec: BoostingSpec) -> str:
@@ -252,7 +259,7 @@ def training_matrix(
     rows: pd.DataFrame, spec: BoostingSpec, *, ref: xgboost.DMatrix | None = None
 ) -> xgboost.QuantileDMatrix:
     """Rows of ``training_rows`` as xgboost takes them, cut at the quantiles of ``ref`` when there is one."""
-    values = rows[spec.inner_names].astype("float32")
+    values = _finite(rows[spec.inner_names])
     return xgboost.QuantileDMatrix(values, label=rows[LABEL], weight=rows[WEIGHT], nthread=1, ref=ref)
 
 
@@ -329,8 +336,13 @@ def _contributions(booster: xgboost.Booster, spec: BoostingSpec, frame: pd.DataF
 
 
 def _matrix(spec: BoostingSpec, frame: pd.DataFrame) -> xgboost.DMatrix:
-    values = frame[list(spec.features)].to_numpy(dtype="float32")
+    values = _finite(frame[list(spec.features)].astype("float64")).to_numpy()
     return xgboost.DMatrix(values, feature_names=spec.inner_names, nthread=1)
+
+
+def _finite(numbers: pd.DataFrame) -> pd.DataFrame:
+    """Single floats, infinite and larger ones at the end of their range: xgboost takes no infinite numbers."""
+    return numbers.clip(-LARGEST, LARGEST).astype("float32")
 
 
 def _text(booster: xgboost.Booster, spec: BoostingSpec) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
@@ -20,6 +21,7 @@ from strata.models.boosting import (
     Boosting,
     BoostingSpec,
     fit_boosting,
+    fit_in_one_task,
     train_parameters,
     train_rows,
     training_matrix,
@@ -121,8 +123,20 @@ def fit_tuned(
         training_rows(some, whole, *kept).mapInPandas(_tuning_task(plan), "answer string").collect()[0]["answer"]
     )
     chosen = spec.model_copy(update=found["update"])
-    boosting = Boosting(chosen, found["booster"]) if is_small else fit_boosting(data, chosen)
+    boosting = Boosting(chosen, found["booster"]) if is_small else _fit_in_tasks(data, chosen, cells)
     return Tuned(boosting, tuple(Trial(**trial) for trial in found["trials"]), found["judged_on"])
+
+
+def fit_shaped(data: DataFrame, spec: BoostingSpec) -> Boosting:
+    """Train ``spec`` as it is: in one task up to 20 million cells, else in several. Raises as ``fit_boosting``."""
+    cells = data.count() * len(spec.features)
+    return fit_in_one_task(data, spec) if cells <= CELLS_IN_ONE_TASK else _fit_in_tasks(data, spec, cells)
+
+
+def _fit_in_tasks(data: DataFrame, spec: BoostingSpec, cells: int) -> Boosting:
+    slots = data.sparkSession.sparkContext.defaultParallelism
+    workers = min(slots, math.ceil(cells / CELLS_IN_ONE_TASK))
+    return fit_boosting(data, spec.model_copy(update={"workers": workers}))
 
 
 def _number(data: DataFrame, name: str) -> Column:
@@ -175,18 +189,29 @@ def _held_out(rows: pd.DataFrame, plan: _Plan) -> tuple[list[Places], str]:
         earlier_bads = bad.sum() - bad[later].sum()
         if bad[later].sum() >= FEWEST_BADS <= earlier_bads:
             return [later], "latest quarter"
-    folds = _folds(rows, plan)
     is_large = bad.sum() >= MANY_BADS and len(rows) * len(plan.spec.features) > CELLS_FOR_FOLDS
-    parts = [np.flatnonzero(folds == k) for k in range(FOLDS)]
+    parts = _parts(_group_folds(rows), bad) if plan.by_group else []
+    parts = parts or _parts(_folds(rows, plan.spec.seed), bad) or [np.arange(len(rows))]
     return (parts[:1], "a quarter held out") if is_large else (parts, f"{FOLDS} folds")
 
 
-def _folds(rows: pd.DataFrame, plan: _Plan) -> Places:
-    """A fold for each row: goods and bads dealt out apart, in a drawn order; whole groups when there are any."""
-    if plan.by_group:
-        return np.asarray(rows[GROUP].to_numpy(np.int64) % FOLDS)
+def _parts(folds: Places, bad: NDArray[np.float64]) -> list[Places]:
+    """Places of the rows of each fold, of those that have goods and bads inside and outside."""
+    parts = [np.flatnonzero(folds == k) for k in range(FOLDS)]
+    return [part for part in parts if 0 < bad[part].sum() < bad.sum() and 0 < (1 - bad[part]).sum() < (1 - bad).sum()]
+
+
+def _group_folds(rows: pd.DataFrame) -> Places:
+    """A fold for each row, whole groups: those with bads and those without are dealt out apart."""
+    has_bad = rows.groupby(GROUP)[LABEL].max()
+    turn = has_bad.groupby(has_bad).cumcount()
+    return np.asarray(rows[GROUP].map(turn % FOLDS).to_numpy(np.int64))
+
+
+def _folds(rows: pd.DataFrame, seed: int) -> Places:
+    """A fold for each row: goods and bads dealt out apart, in a drawn order."""
     folds = np.empty(len(rows), np.int64)
-    rng = np.random.default_rng(plan.spec.seed)
+    rng = np.random.default_rng(seed)
     for side in (0, 1):
         places = np.flatnonzero(rows[LABEL].to_numpy() == side)
         folds[rng.permutation(places)] = np.arange(len(places)) % FOLDS

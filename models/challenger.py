@@ -21,10 +21,11 @@ from pyspark.sql import functions as F
 
 from strata.models.binning import BinnedFeature, Binning, read_json
 from strata.models.binning_bins import FeatureBins
-from strata.models.binning_rows import column
+from strata.models.binning_rows import column, require_column
 from strata.models.boosting import Boosting, BoostingSpec
-from strata.models.boosting_tuning import RECIPES, Trial, fit_tuned
+from strata.models.boosting_tuning import RECIPES, Trial, fit_shaped, fit_tuned
 from strata.models.export import case_sql, number_sql
+from strata.models.raw_values import UNREADABLE, check_columns, raw_values
 
 FORMAT = "strata-challenger-1"
 # A text of more levels is one column, its WOE, which empirical Bayes has taken the chance out of.
@@ -64,12 +65,12 @@ class Input:
 
     def numbers(self, rows: pd.DataFrame) -> np.ndarray:
         """The input of rows on the driver."""
-        raw, reading = rows[self.bins.feature], self.bins.reading
+        raw = raw_values(rows[self.bins.feature], self.bins, UNREADABLE)
         if self.level is not None:
-            return np.where(raw.isna(), np.nan, (raw == self.level).fillna(False).to_numpy(np.float64))
+            return np.where(raw.isna(), np.nan, raw.map(lambda value: value == self.level).to_numpy(np.float64))
         if self.values is not None:
-            return np.array(self.values, np.float64)[self.bins.codes(raw.astype(object))]
-        value = (reading.series(raw) if reading else raw.astype("float64")).to_numpy(np.float64)
+            return np.array(self.values, np.float64)[self.bins.codes(raw)]
+        value = raw.to_numpy(np.float64)
         found = value.copy()
         for special, place in zip(self.bins.specials, self.specials, strict=False):
             found[value == special] = np.nan if place is None else place
@@ -111,7 +112,13 @@ class Challenger:
         return self.boosting.reason_columns
 
     def score(self, data: DataFrame) -> DataFrame:
-        """Add ``probability`` (of bad) and ``reason_1..n``, the features that raise the risk most; no shuffle."""
+        """Add ``probability`` (of bad) and ``reason_1..n``, the features that raise the risk most; no shuffle.
+
+        Raises ``ValueError`` when a feature is absent, and for types as ``Scorecard.score``.
+        """
+        for name in self.features:
+            require_column(data, "data", name)
+        check_columns(data, {one.bins.feature: one.bins for one in self.inputs}.values(), UNREADABLE)
         whole = data.select(F.struct("*").alias("__row"), *self.columns())
         scored = self.boosting.score(whole)
         added = ("probability", *self.reason_columns)
@@ -165,11 +172,16 @@ def fit_challenger(
     reasons: int = 0,
     is_monotone: bool = False,
     recipes: Mapping[str, Mapping[str, float]] = RECIPES,
+    like: Challenger | None = None,
 ) -> Challenger:
     """Trees on ``features`` of ``data`` (0/1 ``target``), as deep and as many as rows held out bear, see ``fit_tuned``.
 
-    Levels and special values are those of ``binning``. ``is_monotone`` binds the trees to the trends of the bins.
+    Levels and special values are those of ``binning``. ``is_monotone`` binds the trees to the trends of the bins; its
+    texts are WOE that the rows held out had a part in, so it is better not tuned itself but given the shape and number
+    of the trees of another, ``like``. Raises ``ValueError`` naming an absent column and as ``fit_tuned`` does.
     """
+    for name in features:
+        require_column(data, "data", name)
     make = _monotone_inputs if is_monotone else _free_inputs
     made = [one for name in features for one in make(binning.features[name])]
     # Numbered, so that no name can be that of another column.
@@ -186,6 +198,8 @@ def fit_challenger(
     )
     kept = [column(name) for name in dict.fromkeys((target, weight, time, group)) if name]
     rows = data.select(*kept, *[one.column() for one in inputs])
+    if like is not None:
+        return Challenger(inputs, fit_shaped(rows, spec.shaped_like(like.boosting.spec)), like.trials, like.judged_on)
     found = fit_tuned(rows, spec, time=time, group=group, recipes=recipes)
     return Challenger(inputs, found.boosting, found.trials, found.judged_on)
 

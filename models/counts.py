@@ -146,9 +146,17 @@ class Faults(NamedTuple):
 def checked_totals(given: Source, faults: Faults, rows: int, good: float, bad: float, periods: Iterable[str]) -> Totals:
     """The totals; ``ValueError`` for faulty rows, without goods or bads, and for more periods than can be counted."""
     _check_rows(given, *faults)
-    totals = Totals(int(rows), float(good), float(bad), tuple(sorted(periods)))
+    totals = Totals(int(rows), float(good), float(bad), tuple(sorted(periods, key=in_time)))
     _check_totals(given, totals)
     return totals
+
+
+def in_time(period: str) -> tuple[float, str]:
+    """The order of periods: numbers such as 9 and 10 by their value, names such as 2024-09 and 2024Q3 as they are."""
+    try:
+        return float(period), ""
+    except ValueError:
+        return 0.0, period
 
 
 def _check_rows(given: Source, nulls: int, wrong: int, weights: int, no_period: int) -> None:

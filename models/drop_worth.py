@@ -2,27 +2,33 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import TypeVar
 
 import numpy as np
 import pandas as pd
+from pyspark.sql import functions as F
 
 from strata.models.binning import Binning, BinningRules, bin_rows
 from strata.models.binning_rows import Source
 from strata.models.counts import Floats, Integers, Training
 from strata.models.evaluation import auc
-from strata.models.logistic import SeparatedError, logistic_pass, maximise
+from strata.models.logistic import Bools, SeparatedError, logistic_pass, maximise
 from strata.models.score_table import ScoreTable
 from strata.models.selection_rules import SelectionRules, Verdict
 from strata.models.training_local import LocalTraining, local_training
 
 T = TypeVar("T")
-MOST_ROWS, MOST_FEATURES, FOLDS, SEED = 20_000, 100, 5, 20_240_101
+MOST_ROWS, MOST_BADS, MOST_FEATURES, FOLDS, SEED = 20_000, 5_000, 100, 5, 20_240_101
+# With fewer bads nothing can be said; with periods the test rows of each step need so many.
+FEWEST_BADS, FEWEST_BADS_LATER = 50, 10
+# Where the rows, in order of their periods, are cut: each part is tested by what all before it taught.
+CUTS = (0.4, 0.6, 0.8, 1.0)
 # Features that nobody may use are not missed.
 NOT_ASKED = ("kept", "business")
 TOGETHER = "all rules"
+COSTLY = 0.01
 
 
 @dataclass(frozen=True)
@@ -30,8 +36,9 @@ class DropWorth:
     """The features that one rule dropped, the information in them, and the AUC out of fold without and with them.
 
     The AUCs are means over five folds of a regression on the WOE of the kept features, and on those and the dropped
-    ones (at most the 100 with most information); bins are learnt in each fold. NaN where the features with the dropped
-    ones separate the classes.
+    ones (at most the 100 with most information); bins are learnt in each fold. With periods the folds are three steps
+    in time: the later rows are tested, the earlier ones teach. ``error`` is the standard error of the mean difference.
+    NaN where the features with the dropped ones separate the classes.
     """
 
     rule: str
@@ -39,20 +46,27 @@ class DropWorth:
     information: float
     auc_without: float
     auc_with: float
+    error: float
 
     @property
     def cost(self) -> float:
         """What the drops cost in AUC; negative when the card is better without them."""
         return self.auc_with - self.auc_without
 
+    @property
+    def is_costly(self) -> bool:
+        """Whether the card would be better with the features by over .01 AUC and by over two standard errors."""
+        return self.cost > max(COSTLY, 2 * self.error)
+
 
 def drop_worth(
     rows: Training, binning: Binning, verdicts: Sequence[Verdict], rules: BinningRules, selection: SelectionRules
 ) -> list[DropWorth]:
-    """One entry for each rule that dropped anything, then one for all together; empty when nothing was dropped.
+    """One entry for each rule that dropped anything, then one for all together.
 
-    Up to 20,000 rows are looked at, on the driver, whatever the table's size: of more a random sample, in one scan.
-    Five folds are binned and one regression each is fitted for every rule.
+    Empty when nothing was dropped, or with under 50 bads. Up to 20,000 rows are looked at, on the driver, whatever the
+    table's size: of more a random sample, in one scan. Five folds are binned and one regression each is fitted for
+    every rule. Rows are dealt out one by one: of several rows of one customer some teach and others test.
     """
     by_rule: dict[str, list[str]] = {}
     for verdict in verdicts:
@@ -65,33 +79,56 @@ def drop_worth(
     everything = _strongest([name for names in by_rule.values() for name in names], binning)
     variants = {"": kept} | {rule: kept + names for rule, names in (strongest | {TOGETHER: everything}).items()}
     used = list(dict.fromkeys(name for names in variants.values() for name in names))
-    areas = _areas(_sample(rows), used, variants, rules, selection.penalty)
+    few = _sample(rows)
+    if few.frame["bad"].sum() < FEWEST_BADS:
+        return []
+    areas = _areas(few, used, variants, rules, selection.penalty)
     dropped = by_rule | ({TOGETHER: [name for names in by_rule.values() for name in names]})
     return [
-        DropWorth(rule, tuple(names), sum(binning.features[name].honest_iv for name in names), areas[""], areas[rule])
+        DropWorth(
+            rule,
+            tuple(_ranked(names, binning)),
+            sum(binning.features[name].honest_iv for name in names),
+            float(np.mean(areas[""])),
+            float(np.mean(areas[rule])),
+            _standard_error(np.subtract(areas[rule], areas[""])),
+        )
         for rule, names in dropped.items()
     ]
 
 
+def _standard_error(differences: Floats) -> float:
+    """Of a mean over folds whose training parts overlap (Nadeau and Bengio's correction)."""
+    count = len(differences)
+    return float(np.sqrt((1 / count + 1 / (FOLDS - 1)) * np.var(differences, ddof=1)))
+
+
 def _strongest(names: Sequence[str], binning: Binning) -> list[str]:
-    ranked = sorted(names, key=lambda name: -binning.features[name].honest_iv)
-    return ranked[:MOST_FEATURES]
+    return _ranked(names, binning)[:MOST_FEATURES]
+
+
+def _ranked(names: Sequence[str], binning: Binning) -> list[str]:
+    """Those with most information first."""
+    return sorted(names, key=lambda name: -binning.features[name].honest_iv)
 
 
 def _sample(rows: Training) -> LocalTraining:
-    """At most ``MOST_ROWS`` rows on the driver."""
+    """About ``MOST_ROWS`` rows on the driver, a quarter of them bad where bads are rare: an AUC doesn't mind."""
+    bads = rows.totals.bad / rows.totals.unit
+    shares = {1.0: min(1.0, MOST_BADS / bads), 0.0: min(1.0, MOST_ROWS / rows.totals.rows)}
     if isinstance(rows, LocalTraining):
-        few = rows.frame if len(rows.frame) <= MOST_ROWS else rows.frame.sample(MOST_ROWS, random_state=SEED)
+        drawn = np.random.default_rng(SEED).random(len(rows.frame))
+        few = rows.frame[drawn < rows.frame["bad"].map(shares)]
     else:
-        share = min(1.0, MOST_ROWS / rows.totals.rows)
-        few = replace(rows.source, data=rows.source.data.sample(share, seed=SEED)).rows().toPandas()
+        share = F.when(rows.source.outcome() == 1, shares[1.0]).otherwise(shares[0.0])
+        few = replace(rows.source, data=rows.source.data.where(F.rand(SEED) < share)).rows().toPandas()
     return local_training(rows.source, few.reset_index(drop=True))
 
 
 def _areas(
     rows: LocalTraining, used: Sequence[str], variants: Mapping[str, Sequence[str]], rules: BinningRules, penalty: float
-) -> dict[str, float]:
-    """The mean AUC over the folds of a regression on each variant's features."""
+) -> dict[str, list[float]]:
+    """The AUC in each fold of a regression on each variant's features."""
     source = rows.source
     places = [source.place(name) for name in used]
     part = replace(
@@ -101,13 +138,15 @@ def _areas(
         specials=tuple(source.specials[i] for i in places),
         period=None,
     )
+    folds = _steps(rows) or _folds(rows.frame["bad"].to_numpy())
     named = rows.frame[["bad", "weight", *[f"f{i}" for i in places]]].assign(period="")
     frame = named.set_axis(["bad", "weight", *[f"f{i}" for i in range(len(places))], "period"], axis=1)
     splits = None if rules.splits is None else _of_used(rules.splits, used)
     trend = _of_used(rules.trend, used) if isinstance(rules.trend, Mapping) else rules.trend
     own = replace(rules, stability=0.0, splits=splits, trend=trend)
-    found = [_fold(part, train, test, variants, own, penalty) for train, test in _folds(frame)]
-    return {name: float(np.mean([areas[name] for areas in found])) for name in variants}
+    halves = [(frame[train].reset_index(drop=True), frame[test].reset_index(drop=True)) for train, test in folds]
+    found = [_fold(part, train, test, variants, own, penalty) for train, test in halves]
+    return {name: [areas[name] for areas in found] for name in variants}
 
 
 def _of_used(given: Mapping[str, T], used: Sequence[str]) -> dict[str, T]:
@@ -115,14 +154,25 @@ def _of_used(given: Mapping[str, T], used: Sequence[str]) -> dict[str, T]:
     return {name: value for name, value in given.items() if name in used}
 
 
-def _folds(frame: pd.DataFrame) -> Iterator[tuple[pd.DataFrame, pd.DataFrame]]:
-    """Train and test of each fold: goods and bads are dealt out apart."""
-    fold, rng = np.empty(len(frame), np.int64), np.random.default_rng(SEED)
+def _folds(bad: Floats) -> list[tuple[Bools, Bools]]:
+    """Which rows teach and which test in each fold: goods and bads are dealt out apart."""
+    fold, rng = np.empty(len(bad), np.int64), np.random.default_rng(SEED)
     for side in (0.0, 1.0):
-        places: Integers = np.flatnonzero(frame["bad"].to_numpy() == side)
+        places: Integers = np.flatnonzero(bad == side)
         fold[rng.permutation(places)] = np.arange(len(places)) % FOLDS
-    for k in range(FOLDS):
-        yield frame[fold != k].reset_index(drop=True), frame[fold == k].reset_index(drop=True)
+    return [(fold != k, fold == k) for k in range(FOLDS)]
+
+
+def _steps(rows: LocalTraining) -> list[tuple[Bools, Bools]]:
+    """Steps in time, no period divided; none without periods, or when a step lacks bads or goods."""
+    period = pd.Index(rows.totals.periods).get_indexer(rows.frame["period"])
+    bad = rows.frame["bad"].to_numpy()
+    reached = np.cumsum(np.bincount(period)) / len(period)
+    ends = [int(np.searchsorted(reached, cut - 1e-9)) for cut in CUTS]
+    steps = [(period <= first, (period > first) & (period <= last)) for first, last in zip(ends, ends[1:])]
+    sides = [(side, outcome) for step in steps for side in step for outcome in (bad, 1 - bad)]
+    is_enough = all(outcome[side].sum() >= FEWEST_BADS_LATER for side, outcome in sides)
+    return steps if is_enough else []
 
 
 def _fold(

@@ -180,7 +180,7 @@ def split_rows_at_random(
     Rows that are equal in all columns but ``ignore`` (a weight, whose scale must not matter) are likely copies of one
     case and stay together. But a pattern of over 5 rows and over 1 % of the rows of its outcome is no copy: many cases
     look like that in a table of few columns. It is parted row by row, or the test would not be like the train.
-    One shuffle by all columns, one of a threshold a stratum.
+    A shuffle by all columns each time that rows are read: for the count, the thresholds, and at last.
     """
     keys = [column(name) for name in data.columns if name not in ignore]
     counted = data.withColumn("__state", state)

@@ -34,7 +34,9 @@ SCALES: tuple[tuple[str, ...], ...] = (
 _RATINGS = ("aaa", "aa", "a", "bbb", "bb", "b", "ccc", "cc", "c", "d")
 RATINGS = tuple(f"{one}{sign}" for one in _RATINGS for sign in (("",) if one in ("aaa", "d") else ("+", "", "-")))
 GRADE = re.compile("([a-z])([0-9]?)")
-NAMED_GRADE = re.compile(r"grade|rating|class|tier|rank|score|stufe|note|bonit|třída|trida|等级|评级|级别|档")
+NAMED_GRADE = re.compile(
+    r"(?<![a-z])(sub)?(grade|rating|class|tier|rank|score|note)s?(?![a-z])|stufe|bonit|třída|trida|等级|评级|级别|档"
+)
 WORDS = frozenset(word for scale in SCALES for rank in scale for word in rank.split("|")) | {
     rating for rating in RATINGS if len(rating) > 1
 }

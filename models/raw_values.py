@@ -20,6 +20,10 @@ from strata.models.binning_rows import column
 from strata.models.readings import Reading
 
 EXAMPLES = 3
+# The share of a column's texts that may be no numbers: as many as training takes for slips (``reading_choice.SHARE``).
+UNREADABLE = 0.05
+# What Python strips beside the blank.
+BLANKS = "\t\n\r\x0b\x0c\x85\xa0\u2007\u2009\u202f\u3000"
 _PLAIN = r"[-+]?([0-9]+[.]?[0-9]*|[.][0-9]+)([eE][-+]?[0-9]+)?|[-+]?(inf|infinity|Infinity|INF)"
 _NOTHING = ("", "nan", "NaN", "NAN")
 _FLAT = (T.NumericType, T.BooleanType, T.StringType, T.NullType)
@@ -48,14 +52,19 @@ def check_columns(data: DataFrame, features: Iterable[FeatureBins], unreadable: 
     assert found is not None
     for i, bins in enumerate(texts):
         filled, unread, example = found[3 * i : 3 * i + 3]
-        if unread > unreadable * filled:
+        if unread > _tolerated(bins, unreadable, filled):
             raise ValueError(_sentence("data", bins, unread, filled, [example]))
+
+
+def _tolerated(bins: FeatureBins, unreadable: float, filled: int) -> float:
+    """How many texts may be none: where training had some too, one may be even of few rows."""
+    return max(unreadable * filled, 1 if bins.reading else 0)
 
 
 def _counts(bins: FeatureBins) -> tuple[Column, Column, Column]:
     """Filled texts, those that are no number, and one of them."""
     raw = column(bins.feature)
-    text = F.trim(raw)
+    text = F.trim(F.translate(raw, BLANKS, " " * len(BLANKS)))
     if bins.reading:
         filled, number = ~text.isin("", *bins.reading.missing), bins.reading.column(raw).isNotNull()
     else:
@@ -131,6 +140,6 @@ def _count_unread(values: pd.Series, numbers: pd.Series, bins: FeatureBins, unre
         return
     filled = int(numbers.notna().sum()) + len(unread)
     sentence = _sentence("rows", bins, len(unread), filled, list(unread.unique()))
-    if len(unread) > unreadable * filled:
+    if len(unread) > _tolerated(bins, unreadable, filled):
         raise ValueError(sentence)
     warnings.warn(f"{sentence}; they are scored as missing", stacklevel=5)

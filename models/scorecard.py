@@ -16,7 +16,7 @@ from strata.models.binning_rows import Source, Specials, require_column, source
 from strata.models.counts import Training
 from strata.models.export import DIALECTS, SPARK, Dialect
 from strata.models.pmml import scorecard_pmml
-from strata.models.raw_values import check_columns
+from strata.models.raw_values import UNREADABLE, check_columns
 from strata.models.readings import Reading
 from strata.models.scorecard_scale import Points, Scale, score_rows, score_sql
 from strata.models.selection import INTERCEPT, Fitted, screen_alone, select_and_fit
@@ -62,13 +62,13 @@ class ScorecardSpec:
     bads_per_feature: float = 5.0
     selection: str = "stepwise"
     seed: int = 0
-    drift: str = "reversed"
     base_score: float = 600.0
     base_odds: float = 50.0
     pdo: float = 20.0
     grades: Sequence[tuple[str, float]] = Scale.grades
     reasons: int = 4
     readings: Mapping[str, Reading] | None = None
+    drift: str = "reversed"
 
     def __post_init__(self) -> None:
         self.binning_rules.check(tuple(self.features))
@@ -194,7 +194,7 @@ class Scorecard:
             table[column_name] = table["feature"].map(values)
         return table
 
-    def score(self, data: DataFrame, *, unreadable: float | None = 0.01) -> DataFrame:
+    def score(self, data: DataFrame, *, unreadable: float | None = UNREADABLE) -> DataFrame:
         """Add score, probability (of bad), grade and reason_1..n; column expressions only, no shuffle.
 
         A reason is a feature that lost points against its best bin, the greatest loss first; null when no
@@ -218,7 +218,7 @@ class Scorecard:
     def _sql(self, dialect: Dialect) -> dict[str, str]:
         return score_sql(self.points, self.kept, self.scale, self.reasons, dialect)
 
-    def score_pandas(self, rows: pd.DataFrame, *, unreadable: float = 0.01) -> pd.DataFrame:
+    def score_pandas(self, rows: pd.DataFrame, *, unreadable: float = UNREADABLE) -> pd.DataFrame:
         """The columns that ``score`` adds, of rows on the driver, by numpy; texts are objects.
 
         A text that can't be read as a number is scored as missing, with a warning for each such column. Raises

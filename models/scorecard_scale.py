@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from strata.models.binning import BinnedFeature
 from strata.models.export import Dialect, Lost, case_sql
-from strata.models.raw_values import raw_values
+from strata.models.raw_values import UNREADABLE, raw_values
 
 Array = NDArray[Any]
 
@@ -130,7 +130,7 @@ def score_rows(
     features: Mapping[str, BinnedFeature],
     scale: Scale,
     reasons: int,
-    unreadable: float = 0.01,
+    unreadable: float = UNREADABLE,
 ) -> pd.DataFrame:
     """The columns score, probability, grade, reason_1..n of rows on the driver; no loop over rows.
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -60,7 +61,7 @@ def _alone(name: str, binned: BinnedFeature, rules: SelectionRules) -> tuple[str
     if binned.honest_iv < rules.min_iv:
         less = f", {binned.chance_iv:.4f} of it by chance," if binned.chance_iv >= 5e-5 else ""
         return "iv", f"information value {binned.iv:.4f}{less} is below {rules.min_iv:g}"
-    drift = find_drift(binned, rules.max_psi) if rules.max_psi is not None else None
+    drift = find_drift(binned, math.inf if rules.max_psi is None else rules.max_psi)
     if drift is not None and drift.movement in DROPPED_DRIFTS[rules.drift]:
         return "drift", drift.sentence
     return None

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 from strata.jobs.reports import charts
 from strata.jobs.reports.page import Figure
 from strata.models.binning import BinnedFeature
@@ -23,7 +25,7 @@ def binned_figure(binned: BinnedFeature, *, note: str = "") -> Figure:
 
 def short_label(label: str) -> str:
     """A bin's label as people read it: of many levels the first three and how many more."""
-    levels = label.split(SEPARATOR)
+    levels = re.split(rf"{re.escape(SEPARATOR)}(?=(?:[^\"]*\"[^\"]*\")*[^\"]*$)", label)
     if len(levels) <= SHOWN_LEVELS + 1:
         return label
     return f"{SEPARATOR.join(levels[:SHOWN_LEVELS])} and {len(levels) - SHOWN_LEVELS} more"

@@ -17,7 +17,7 @@ from strata.jobs.reports.card_sections import (
     vintages,
 )
 from strata.jobs.reports.page import Page, Section, Tile
-from strata.jobs.steps.card_fit import CARD, COSTLY, FittedCard, TestedCard, sentence_on_drops
+from strata.jobs.steps.card_fit import CARD, FittedCard, TestedCard, sentence_on_drops
 from strata.jobs.steps.card_input import CardTable
 from strata.models.labels import TEST, TRAIN
 
@@ -76,7 +76,7 @@ def _findings(table: CardTable, fitted: FittedCard, tested: TestedCard) -> list[
     train, test = (tested.figures[CARD, split]["auc"] for split in (TRAIN, TEST))
     area = tested.intervals[CARD]["auc"]
     notes = [f"Suspected leak: {one.sentence}" for one in fitted.suspects]
-    if fitted.cost_of_drops > COSTLY:
+    if fitted.has_costly_drops:
         notes.append(f"Dropped features would help: {sentence_on_drops(fitted)}.")
     if train - test > OVERFIT:
         notes.append(

@@ -37,8 +37,8 @@ PLAIN = Economics(1.0, 5.0)
 BANDS = 10
 MOST_PLOTS, MOST_POINTS = 30, 400
 SHIFTS = (
-    "Largest PSI of each kept feature over the train's periods, thin ones merged; later AUC: the WOE of the earlier "
-    "half on the later"
+    "PSI of each kept feature over the train's periods, thin ones merged: of the later half against the earlier where "
+    "that is more than chance, else the largest of one stretch; later AUC: the WOE of the earlier half on the later"
 )
 
 
@@ -137,10 +137,11 @@ def selection(fitted: FittedCard) -> Section:
 def _worth(fitted: FittedCard) -> pd.DataFrame:
     """One row per rule, the last for all together."""
     rows = [
-        (drop.rule, len(drop.features), drop.information, drop.auc_without, drop.auc_with, drop.cost)
+        (drop.rule, len(drop.features), drop.information, drop.auc_without, drop.auc_with, drop.cost, drop.error)
         for drop in fitted.drops
     ]
-    return pd.DataFrame(rows, columns=["rule", "features", "information", "auc_without", "auc_with", "difference"])
+    columns = ["rule", "features", "information", "auc_without", "auc_with", "difference", "standard_error"]
+    return pd.DataFrame(rows, columns=columns)
 
 
 def discrimination(tested: TestedCard) -> Section:

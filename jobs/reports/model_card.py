@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from strata.jobs.reports.card_sections import sentence_on_prices
-from strata.jobs.steps.card_fit import COSTLY, FittedCard, TestedCard, sentence_on_drops
+from strata.jobs.steps.card_fit import FittedCard, TestedCard, sentence_on_drops
 from strata.jobs.steps.card_input import CardTable
 from strata.models.labels import TEST, TRAIN
 
@@ -34,7 +34,7 @@ def model_card(table: CardTable, fitted: FittedCard, tested: TestedCard) -> str:
         "Features": [f"`{table.source.names[name]}`, IV {binned.iv:.3f}" for name, binned in fitted.card.kept.items()],
         "Limits": [
             *(f"Suspected leak: {one.sentence}" for one in fitted.suspects),
-            *([f"Dropped features would help: {sentence_on_drops(fitted)}."] if fitted.cost_of_drops > COSTLY else []),
+            *([f"Dropped features would help: {sentence_on_drops(fitted)}."] if fitted.has_costly_drops else []),
             "It speaks for people like those in its data; those whom an earlier policy refused are not among them "
             "unless their outcome was inferred.",
             f"Fairness was reported on: {protected}.",

@@ -257,11 +257,11 @@ def _without_time(place: Path, table: AnyTable, time: str, set_aside: tuple[SetA
         set_aside = _undated(place, table, time)
     if not set_aside:
         return table
-    named = ", ".join(f"row {one.row} {one.text!r}" for one in set_aside[:SHOWN] if one.row is not None)
-    more = ", …" if len(set_aside) > SHOWN else ""
-    note = f"set aside for want of a time in {table.names[time]!r}: {_number(len(set_aside), 'row')}, {named}{more}"
+    known = [f"row {one.row} {one.text!r}" for one in set_aside if one.row is not None]
+    named = [_number(len(set_aside), "row"), *known[:SHOWN], *(["…"] if len(known) > SHOWN else [])]
+    note = f"set aside for want of a time in {table.names[time]!r}: {', '.join(named)}"
     rows = table.rows.where(column(time).isNotNull())
-    return replace(table, rows=rows, notes=(*table.notes, note.removesuffix(", ")), set_aside=set_aside)
+    return replace(table, rows=rows, notes=(*table.notes, note), set_aside=set_aside)
 
 
 def _undated(place: Path, table: AnyTable, time: str) -> tuple[SetAside, ...]:

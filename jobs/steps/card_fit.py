@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -17,6 +18,7 @@ from strata.jobs.steps.card_input import PERIOD, SPLIT, STATE, CardTable, read_s
 from strata.models.binning import Binning, bin_rows
 from strata.models.binning_rows import column
 from strata.models.challenger import Challenger, fit_challenger
+from strata.models.counts import in_time
 from strata.models.drift import Drift, find_drift
 from strata.models.drop_worth import DropWorth, drop_worth
 from strata.models.evaluation import Interval, ScoreTable, bootstrap_intervals, measures, score_table
@@ -33,8 +35,8 @@ BAD, ROW = "__bad", "__row"
 RISKS = {CARD: "probability", BOOSTED: "challenger_probability", MONOTONE: "monotone_probability"}
 # Where swaps and fairness are looked at: the share of applicants that either model may approve.
 APPROVED = 0.7
-# From so much AUC on the drops of all rules together are warned of at the end of the run.
-COSTLY = 0.01
+# The rules whose drops may be forced in; another's would have the wrong sign or no maximum.
+FORCEABLE = ("iv", "correlation", "vif", "p_value", "few_bads", "lasso")
 
 
 @dataclass(frozen=True)
@@ -50,9 +52,9 @@ class FittedCard:
     spec: ScorecardSpec
 
     @property
-    def cost_of_drops(self) -> float:
-        """What the drops of all rules together cost in AUC out of fold; 0 when nothing was dropped."""
-        return self.drops[-1].cost if self.drops else 0.0
+    def has_costly_drops(self) -> bool:
+        """Whether the card would be better with what all rules together dropped."""
+        return bool(self.drops) and self.drops[-1].is_costly
 
 
 @dataclass(frozen=True)
@@ -101,20 +103,22 @@ def fit(context: Context, table: CardTable) -> FittedCard:
         for drop in drops if len(drops) > 2 else drops[:1]:
             step.says(describe_drop(drop))
     names = [name for name in binning.features if name not in spec.forbidden]
-    fitted = {}
+    fitted: dict[str, Challenger] = {}
     for model in (BOOSTED, MONOTONE):
         with context.progress.step(f"fit {model} challenger") as step:
-            fitted[model] = _challenger(table, binning, names, model)
+            fitted[model] = _challenger(table, binning, names, model, like=fitted.get(BOOSTED))
             step.says(describe_trees(fitted[model]))
     return FittedCard(card, fitted[BOOSTED], fitted[MONOTONE], binning, tuple(found), tuple(drops), spec)
 
 
-def _challenger(table: CardTable, binning: Binning, names: list[str], model: str) -> Challenger:
+def _challenger(
+    table: CardTable, binning: Binning, names: list[str], model: str, like: Challenger | None
+) -> Challenger:
     options = table.options
     rows = table.part(TRAIN).withColumn(BAD, (F.col(STATE) == "bad").cast("int"))
     return fit_challenger(
         rows, binning, names, target=BAD, weight=options.weight, time=options.time,
-        group=options.group, reasons=REASONS if model == BOOSTED else 0, is_monotone=model == MONOTONE,
+        group=options.group, reasons=REASONS if model == BOOSTED else 0, is_monotone=model == MONOTONE, like=like,
     )  # fmt: skip
 
 
@@ -137,19 +141,22 @@ def describe_trees(model: Challenger) -> str:
 
 def warn_of_drops(context: Context, fitted: FittedCard) -> None:
     """A plain warning at the end of the run when what the rules dropped would have made a better card."""
-    if fitted.cost_of_drops > COSTLY:
+    if fitted.has_costly_drops:
         context.progress.line(f"warning: {sentence_on_drops(fitted)}")
 
 
 def sentence_on_drops(fitted: FittedCard) -> str:
     """What all drops together cost, which rule costs most, and what to do about it."""
     together, worst = fitted.drops[-1], max(fitted.drops[:-1], key=lambda drop: np.nan_to_num(drop.cost))
-    names = ",".join(worst.features[:5]) + (",…" if len(worst.features) > 5 else "")
-    remedy = "--drift keep" if worst.rule == "drift" else f"--forced {names}"
+    remedy = ""
+    if worst.rule == "drift":
+        remedy = ": --drift keep keeps them"
+    elif worst.rule in FORCEABLE:
+        remedy = f": --forced {','.join(worst.features[:5])} keeps those with most information"
     return (
         f"the features that the rules dropped are worth {together.cost:.3f} AUC out of fold "
         f"({together.auc_without:.3f} without them, {together.auc_with:.3f} with); "
-        f"most of it went by the rule '{worst.rule}': {remedy} keeps them"
+        f"the largest part went by the rule '{worst.rule}'{remedy}"
     )
 
 
@@ -214,7 +221,7 @@ def test(context: Context, table: CardTable, fitted: FittedCard) -> TestedCard:
         }
         figures = {key: measures(value) for key, value in tables.items()}
         for (_, split), values in figures.items():
-            values["n"] *= units[split]
+            values["n"] = units[split].total if table.options.weight else values["n"]
         intervals = {model: bootstrap_intervals(tables[model, TEST], seed=context.settings.seed) for model in RISKS}
         approved = max(APPROVED, *(_safest_share(tables[model, TEST]) for model in (CARD, BOOSTED)))
         swaps = _swaps(learnt, approved)
@@ -229,14 +236,21 @@ def _safest_share(table: ScoreTable) -> float:
     return float(table.good[0] + table.bad[0]) / table.rows
 
 
-def _units(table: CardTable) -> dict[str, float]:
-    """The weight of one effective row of train and of test: Σw² / Σw."""
+class Unit(NamedTuple):
+    """The weight of one effective row, Σw² / Σw, and that of all rows, Σw."""
+
+    weight: float
+    total: float
+
+
+def _units(table: CardTable) -> dict[str, Unit]:
+    """Of train and of test; without weights each row is one."""
     if table.options.weight is None:
-        return {TRAIN: 1.0, TEST: 1.0}
+        return {split: Unit(1.0, float(table.size(split))) for split in (TRAIN, TEST)}
     weight = column(table.options.weight).cast("double")
     learnt = table.rows.where(F.col(STATE).isin(*LEARNT))
-    found = learnt.groupBy(SPLIT).agg((F.sum(weight * weight) / F.sum(weight)).alias("unit")).collect()
-    return {row[SPLIT]: float(row["unit"]) for row in found}
+    sums = learnt.groupBy(SPLIT).agg(F.sum(weight * weight).alias("squares"), F.sum(weight).alias("total")).collect()
+    return {row[SPLIT]: Unit(float(row["squares"] / row["total"]), float(row["total"])) for row in sums}
 
 
 def _scored(table: CardTable, fitted: FittedCard) -> DataFrame:
@@ -258,10 +272,10 @@ def _scored(table: CardTable, fitted: FittedCard) -> DataFrame:
     )
 
 
-def _flat(table: CardTable, scored: DataFrame, units: Mapping[str, float]) -> DataFrame:
+def _flat(table: CardTable, scored: DataFrame, units: Mapping[str, Unit]) -> DataFrame:
     """What measuring needs of the good and bad rows; weights in effective rows."""
     row, options = F.col(ROW), table.options
-    unit = F.when(row[SPLIT] == TRAIN, units[TRAIN]).otherwise(units[TEST])
+    unit = F.when(row[SPLIT] == TRAIN, units[TRAIN].weight).otherwise(units[TEST].weight)
     weight = row[options.weight].cast("double") / unit if options.weight else F.lit(1.0)
     kept = [row[name].alias(name) for name in (SPLIT, *([PERIOD] if table.has_periods else ()))]
     protected = [row[name].alias(f"protected {i}") for i, name in enumerate(options.protected)]
@@ -301,7 +315,9 @@ def _by_period(learnt: DataFrame) -> pd.DataFrame:
         (F.sum(weight * F.col(BAD)) / F.sum(weight)).alias("bad_rate"),
         (F.sum(weight * F.col("probability")) / F.sum(weight)).alias("mean_probability"),
     )
-    return sums.toPandas().sort_values([PERIOD, SPLIT], ignore_index=True)
+    return sums.toPandas().sort_values(
+        [PERIOD, SPLIT], key=lambda values: values.map(in_time) if values.name == PERIOD else values, ignore_index=True
+    )
 
 
 def _told(

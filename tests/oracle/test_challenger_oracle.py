@@ -156,3 +156,27 @@ def test_weights_have_no_unit_and_weight_0_is_no_row(spark, rows, cases, binning
         other = fitted(frame)
         assert other.boosting.spec == base.boosting.spec
         np.testing.assert_allclose(other.score_pandas(cases)["probability"], base.score_pandas(cases)["probability"])
+
+
+def test_infinite_numbers_whole_groups_and_raw_rows_of_any_type(spark, cases):
+    """An infinite number is beyond all others; few groups are no folds; what can't be scored is refused by name."""
+    rng = np.random.default_rng(3)
+    frame = cases.assign(far=np.where(rng.random(len(cases)) < 0.05, np.inf, rng.normal(size=len(cases))))
+    frame["branch"] = rng.integers(0, 3, len(cases)).astype(str)
+    data = spark.createDataFrame(frame[["far", "region", "branch", "bad"]].astype(object),
+                                 "far double, region string, branch string, bad int")  # fmt: skip
+    bins = fit_binning(data, target="bad", features=["far", "region"])
+    one = {"shallow": RECIPES["shallow"]}
+    found = fit_challenger(data, bins, ["far", "region"], target="bad", group="branch", recipes=one)
+    assert np.isfinite(found.trials[0].auc) and Challenger.from_json(found.to_json()) == found
+    asked = pd.DataFrame({"far": pd.array([np.inf, 1e300, None], dtype="Float64"), "region": ["east", None, "west"]})
+    risk = found.score_pandas(asked)["probability"]
+    assert np.isfinite(risk).all() and found.score_pandas(asked.assign(far=[1e300, np.inf, None]))[
+        "probability"
+    ].tolist() == risk.tolist()  # fmt: skip
+    with pytest.raises(ValueError, match="the data have no column 'far'"):
+        found.score(data.drop("far"))
+    with pytest.raises(TypeError, match="'far' is date"):
+        found.score(data.selectExpr("region", "date'2024-01-01' AS far"))
+    bound = fit_challenger(data, bins, ["far", "region"], target="bad", is_monotone=True, like=found)
+    assert bound.boosting.spec.trees == found.boosting.spec.trees and bound.trials == found.trials

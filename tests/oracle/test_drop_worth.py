@@ -71,3 +71,12 @@ def test_drops_that_cost_nothing_and_the_business_list_are_not_blamed(spark, cas
     card, found = worth(spark.createDataFrame(cases))
     assert "banned" not in card.features and all("banned" not in drop.features for drop in found.values())
     assert abs(found[TOGETHER].cost) < 0.005
+
+
+def test_few_bads_say_nothing_and_noise_is_not_costly(spark, cases):
+    few = pd.concat([cases[cases["bad"] == 0], cases[cases["bad"] == 1].head(40)])
+    assert worth(spark.createDataFrame(few), min_iv=0.3)[1] == {}
+    rng = np.random.default_rng(2)
+    small = cases.sample(500, random_state=3).assign(noise=rng.choice(list("abcd"), 500))
+    _, found = worth(spark.createDataFrame(small.assign(weak=small["noise"], twin=small["noise"])), min_iv=0.25)
+    assert all(not drop.is_costly for drop in found.values())

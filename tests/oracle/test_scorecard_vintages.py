@@ -173,3 +173,14 @@ def test_wrong_periods_are_named(spark, data):
     holes = spark.createDataFrame([(0, 1.0, None), (1, 2.0, "x")], "bad int, x double, p string")
     with pytest.raises(ValueError, match="period: 'p' is null in 1 rows"):
         fit_binning(holes, target="bad", features=["x"], period="p")
+
+
+def test_periods_that_are_numbers_are_in_the_order_of_numbers(spark):
+    rng = np.random.default_rng(9)
+    month = rng.integers(1, 13, 6000)
+    x = rng.normal(size=6000)
+    logit = np.where(month < 10, 0.8, -2.0) * x - 1
+    bad = (rng.random(6000) < 1 / (1 + np.exp(-logit))).astype(int)
+    frame = pd.DataFrame({"bad": bad, "x": x, "month": month.astype(str)})
+    binned = fit_binning(spark.createDataFrame(frame), target="bad", features=["x"], period="month").features["x"]
+    assert [part.period for part in binned.periods] == [str(m) for m in range(1, 13)]
