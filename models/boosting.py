@@ -1,4 +1,4 @@
-"""The boosted challenger: small, monotone xgboost trees, trained beside every scorecard.
+"""Boosted trees by xgboost, of given size and trends: what challengers are made of.
 
 Training runs through xgboost's Spark estimator. Rows are first put in an order of their own (by
 content), so one training set gives one model, however it is partitioned. A model travels as xgboost's
