@@ -151,7 +151,8 @@ def test_fuzzy_at_factor_one_teaches_nothing_new(at_random):
     rows = fuzzy(at_random.data, card=at_random.card, target="bad")
     again = fit_scorecard(rows, rejects._kept(SPEC, at_random.card))
     assert {name: b.bins for name, b in again.kept.items()} == {name: b.bins for name, b in at_random.card.kept.items()}
-    assert again.kept["t"].bins.rest is not None and again.kept["a"].bins.specials == (-9.0,)
+    assert {"rare", "x", "y", "z"} == {level for group in again.kept["t"].bins.groups for level in group}
+    assert again.kept["a"].bins.specials == (-9.0,)
     gap = again.score_pandas(at_random.frame)["probability"] - at_random.probability
     assert np.abs(gap).mean() < 0.005 and np.abs(gap).max() < 0.05
 
