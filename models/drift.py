@@ -58,9 +58,9 @@ class Drift:
     """What time does to a feature.
 
     ``shift`` is the largest shift found: of the later half against the earlier one if that is above the limit, else of
-    one stretch against all others. ``later_auc`` is the AUC on the later half of the WOE that the earlier half
-    teaches: under 0.5 what was safe has become risky. ``movement`` is ``reversed`` when its whole 99 % interval is
-    under 0.5, ``shifted`` when the PSI is above both the limit and what chance explains.
+    one stretch against all others. ``later_auc`` is the AUC on the later half of the feature's WOE, which all periods
+    taught: under 0.5 the card would count against what is true by now. ``movement`` is ``reversed`` when its whole
+    99 % interval is under 0.5, ``shifted`` when the PSI is above both the limit and what chance explains.
     """
 
     movement: Movement
@@ -71,9 +71,7 @@ class Drift:
     def sentence(self) -> str:
         """What was found, in words."""
         area, shift = self.later_auc, self.shift
-        taught = (
-            f"the WOE of the earlier half has AUC {area.value:.3f} ({area.low:.3f} to {area.high:.3f}) on the later"
-        )
+        taught = f"its WOE has AUC {area.value:.3f} ({area.low:.3f} to {area.high:.3f}) on the later half"
         if self.movement == "reversed":
             return f"its risk turns round: {taught}"
         moved = f"PSI {shift.psi:.2f} of {shift.period} against {shift.against}"
@@ -129,7 +127,7 @@ def find_drift(binned: BinnedFeature, limit: float) -> Drift | None:
     if len(parts) < 2:
         return None
     early, late = _halves(parts)
-    area = _later_auc(early.counts, late.counts)
+    area = _later_auc(early.counts + late.counts, late.counts)
     shift = _largest_shift(parts, early, late, limit)
     if area.high < 0.5:
         return Drift("reversed", shift, area)
@@ -184,9 +182,9 @@ def chance_psi(table: Floats, limit: float) -> float:
     return float(np.quantile(psi_by_row(drawn.astype(np.float64)).max(axis=-1), LEVEL))
 
 
-def _later_auc(early: Floats, late: Floats) -> Interval:
-    """AUC on the later rows of the WOE that the earlier ones teach, with its 99 % interval."""
-    woe, _ = woe_iv(early[:, 0], early[:, 1], *np.maximum(early.sum(axis=0), 1.0))
+def _later_auc(whole: Floats, late: Floats) -> Interval:
+    """AUC on the later rows of the WOE that all rows teach, with its 99 % interval."""
+    woe, _ = woe_iv(whole[:, 0], whole[:, 1], *np.maximum(whole.sum(axis=0), 1.0))
     risk, place = np.unique(-woe, return_inverse=True)
     good, bad = (np.bincount(place, side, len(risk)).astype(np.float64) for side in late.T)
     found = auc_interval(ScoreTable(risk, good, bad))

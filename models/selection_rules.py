@@ -47,7 +47,7 @@ class SelectionRules:
     by chance.
 
     ``drift`` says which features go for what time does to them (``drift.find_drift``): ``reversed`` (the default) those
-    whose risk turns round between the earlier and the later half; ``shifted`` also those whose PSI is above ``max_psi``
+    whose WOE is against what is true in the later half; ``shifted`` also those whose PSI is above ``max_psi``
     and above chance; ``keep`` none. A shifted feature that keeps its meaning is worth more in the card than out of it:
     tests/bench/results/scorecard_truth.md has what each choice brings out of time.
     """
