@@ -48,8 +48,9 @@ class SelectionRules:
 
     ``drift`` says which features go for what time does to them (``drift.find_drift``): ``reversed`` (the default) those
     whose WOE is against what is true in the later half; ``shifted`` also those whose PSI is above ``max_psi``
-    and above chance; ``keep`` none. A shifted feature that keeps its meaning is worth more in the card than out of it:
-    tests/bench/results/scorecard_truth.md has what each choice brings out of time.
+    and above chance; ``keep`` none. A shifted feature
+    that keeps its meaning is worth more in the card than out of it: on bank marketing, tested on its last calls, a card
+    without those that shift has an AUC of .548, with them .682.
     """
 
     forced: tuple[str, ...] = ()
