@@ -38,7 +38,7 @@ BANDS = 10
 MOST_PLOTS, MOST_POINTS = 30, 400
 SHIFTS = (
     "PSI of each kept feature over the train's periods, thin ones merged: of the later half against the earlier where "
-    "that is more than chance, else the largest of one stretch; later AUC: the WOE of the earlier half on the later"
+    "that is more than chance, else the largest of one stretch; later AUC: that of its WOE on the later half"
 )
 
 
