@@ -185,7 +185,6 @@ def find_column(names: Mapping[str, str], wanted: str) -> str | None:
 
 
 def _csv(spark: SparkSession, shape: Layout, roles_given: Mapping[str, Role], asked: _Asked) -> AnyTable:
-    files = shape.files
     content = read_bytes(shape)
     lines = texts(spark, shape, spans=content.spans)
     found = scan(lines, shape)
@@ -219,15 +218,21 @@ def _csv(spark: SparkSession, shape: Layout, roles_given: Mapping[str, Role], as
         for name, choice in choices.items()
         if choice.reading and roles.get(name, "feature") == "feature"
     }
-    told = [
+    every = (*_layout_notes(shape, found, len(empty)), *renamed, *notes)
+    table = AnyTable(columns, names, every, "csv", f"sha256:{content.sha256}", readings=readings)
+    return _without_time(shape.files[0], table, when[1], set_aside) if when else table
+
+
+def _layout_notes(shape: Layout, found: Scan, empty: int) -> list[str]:
+    """How the files are written, where that is not the usual way, and what was left out of them."""
+    files = shape.files
+    notes = [
         f"{len(files)} files are read as one table" if len(files) > 1 else "",
         f"columns are separated by {shape.separator!r}" if shape.separator != "," else "",
         f"the encoding is {shape.encoding}" if shape.encoding != "utf-8" else "",
-        _left_out(found, len(files) if shape.prefaced else 0, len(empty)),
+        _left_out(found, len(files) if shape.prefaced else 0, empty),
     ]
-    every = (*filter(None, told), *renamed, *notes)
-    table = AnyTable(columns, names, every, "csv", f"sha256:{content.sha256}", readings=readings)
-    return _without_time(files[0], table, when[1], set_aside) if when else table
+    return [note for note in notes if note]
 
 
 def _left_out(found: Scan, prefaced: int, columns: int) -> str:

@@ -14,14 +14,13 @@ from pyspark.sql import functions as F
 
 from strata.jobs.runtime.errors import InputError
 from strata.jobs.sources.csv_layout import Layout, numbered_rows
-from strata.jobs.sources.csv_types import BITS, DAYS, NULL_WORDS, WHOLE, Parse, Shape
+from strata.jobs.sources.csv_types import BITS, DAY8, DAYS, NULL_WORDS, WHOLE, Parse, Shape
 
 # More rows than this share without a time are no slips, and the table is refused.
 MOST_UNDATED = 0.01
 # Of fewer cells than this share that are days the column isn't one of time.
 FEWEST_DATED = 0.5
 MOST_TEXTS = 100_000
-DAY8 = Parse(lambda text: F.to_date(text, "yyyyMMdd"), "days written like 20241231 are read as dates")
 CALENDAR = (
     (int(Shape.DAY8), DAY8),
     *((int(allowed), how) for allowed, how in DAYS if allowed != Shape.TRUTH),

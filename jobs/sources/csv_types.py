@@ -180,6 +180,7 @@ class Parse:
 
 
 TEXT = Parse(lambda text: text)
+DAY8 = Parse(lambda text: F.to_date(text, "yyyyMMdd"), "days written like 20241231 are read as dates")
 
 
 def _parts(order: str, note: str = "") -> Parse:
@@ -209,7 +210,7 @@ def reading(seen: Seen, name: str, *, comma: bool) -> Parse:
     if not shapes:
         return TEXT
     if shapes == Shape.DAY8 and suggests_date(name):
-        return Parse(lambda text: F.to_date(text, "yyyyMMdd"), "days written like 20241231 are read as dates")
+        return DAY8
     if not shapes & ~WHOLE:
         return Parse(lambda text: text.cast("bigint"))
     if is_plain(shapes, comma=False) and not _may_group_with_points(shapes, comma):
