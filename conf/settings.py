@@ -48,6 +48,8 @@ class SparkSettings(Frozen):
     cores: int | None = Field(None, ge=1)
     memory: str = "6g"
     shuffle_partitions: int = Field(4, ge=1)
+    # Whether tables are small enough for compiled plans not to pay: a few hundred thousand rows at most.
+    small_data: bool = False
     ui: bool = False
 
 

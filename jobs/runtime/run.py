@@ -224,6 +224,7 @@ def open_session(settings: Settings) -> SparkSession:
         memory=local.memory,
         timezone=settings.bank_timezone,
         shuffle_partitions=local.shuffle_partitions,
+        small_data=local.small_data,
         conf={"spark.ui.enabled": str(local.ui).lower()},
     )
 
