@@ -17,7 +17,7 @@ setup(
     package_dir={f"strata.{room}": room for room in ROOMS},
     package_data={
         "strata.conf": ["*.yml", "*.properties"],
-        "strata.jobs.sources.berka": ["data/*"],
+        "strata.conf.banks": ["*/*.yml", "*/*.py", "*/feeds/*.yml", "*/data/*"],
         "strata.jobs.reports": ["templates/*"],
     },
     install_requires=[

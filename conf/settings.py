@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 from datetime import date
 from decimal import Decimal
+from functools import reduce
 from importlib.resources import files
 from pathlib import Path
 from typing import Any, Literal
@@ -12,6 +13,7 @@ from typing import Any, Literal
 import yaml
 from pydantic import Field, ValidationError
 
+from strata.conf.banks import Bank, BankError, load_bank
 from strata.conf.contracts import Frozen
 
 
@@ -57,8 +59,8 @@ class Settings(Frozen):
     """Everything a run may be told. Paths are relative to the working directory."""
 
     env: str
-    bank: Literal["berka", "simulated"]
-    bank_timezone: str
+    # A folder that declares a bank, or the name of one that comes with Strata.
+    bank: str
     as_of: date
     lake: str
     landing: str | None = None
@@ -75,9 +77,14 @@ class Settings(Frozen):
     spark: SparkSettings = SparkSettings()
 
     @property
+    def bank_timezone(self) -> str:
+        """The bank's time zone: every bank day is cut there."""
+        return load_bank(self.bank).zone
+
+    @property
     def digest(self) -> str:
-        """A short hash of all values: two runs with the same digest were configured alike."""
-        return hashlib.sha256(self.model_dump_json().encode()).hexdigest()[:16]
+        """A short hash of all values and the bank's declarations: two runs with the same one were configured alike."""
+        return hashlib.sha256(f"{self.model_dump_json()}{load_bank(self.bank).digest}".encode()).hexdigest()[:16]
 
 
 def environments() -> list[str]:
@@ -87,25 +94,52 @@ def environments() -> list[str]:
 
 
 def load_settings(env: str = "local", *, path: str | None = None, **overrides: Any) -> Settings:
-    """``base.yml``, then ``env_<env>.yml``, then the file at ``path``, then ``overrides`` that aren't ``None``.
+    """``base.yml``, then the bank's ``settings``, ``env_<env>.yml``, the file at ``path``, ``overrides`` but ``None``.
 
-    Raises ``SettingsError`` naming the file or key that is wrong.
+    In texts ``{folder}`` stands for the bank's folder and ``{name}`` for its name. Raises ``SettingsError`` naming the
+    file or key that is wrong.
     """
     room = files("strata.conf")
     layer = room.joinpath(f"env_{env}.yml")
     if not layer.is_file():
         raise SettingsError(f"--env {env}: there is no such environment; there are: {', '.join(environments())}")
-    values = _merge(_parse(room.joinpath("base.yml").read_text(), "base.yml"), _parse(layer.read_text(), layer.name))
+    if path and not Path(path).is_file():
+        raise SettingsError(f"--conf {path}: no such file")
+    over = _parse(layer.read_text(), layer.name)
     if path:
-        if not Path(path).is_file():
-            raise SettingsError(f"--conf {path}: no such file")
-        values = _merge(values, _parse(Path(path).read_text(), path))
-    values = _merge(values, {key: value for key, value in overrides.items() if value is not None})
+        over = _merge(over, _parse(Path(path).read_text(), path))
+    over = _merge(over, {key: value for key, value in overrides.items() if value is not None})
+    base = _parse(room.joinpath("base.yml").read_text(), "base.yml")
+    bank = _bank(over.get("bank"))
+    values = _merge(_merge(base, dict(bank.settings)), over)
     try:
-        return Settings.model_validate({**values, "env": env})
+        return Settings.model_validate({**_filled(values, bank), "env": env})
     except ValidationError as wrong:
         first = wrong.errors()[0]
-        raise SettingsError(f"settings: {'.'.join(map(str, first['loc']))}: {first['msg']}") from None
+        key = ".".join(map(str, first["loc"]))
+        if key == "as_of" and first["type"] == "missing":
+            raise SettingsError("as_of: name the bank day with --as-of, or under settings in bank.yml") from None
+        raise SettingsError(f"settings: {key}: {first['msg']}") from None
+
+
+def _bank(bank: Any) -> Bank:
+    if not bank:
+        raise SettingsError("bank: name the folder of your bank with --bank DIR, or as bank: in a file for --conf")
+    try:
+        return load_bank(str(bank))
+    except BankError as wrong:
+        raise SettingsError(str(wrong)) from None
+
+
+def _filled(values: dict[str, Any], bank: Bank) -> dict[str, Any]:
+    """The values with the bank's folder and name put into top-level texts."""
+    places = {"{folder}": str(bank.folder), "{name}": bank.name}
+    return {
+        key: reduce(lambda text, place: text.replace(*place), places.items(), value)
+        if isinstance(value, str)
+        else value
+        for key, value in values.items()
+    }
 
 
 def _parse(text: str, name: str) -> dict[str, Any]:

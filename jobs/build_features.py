@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 
 from strata.features.contracts import feature_table
-from strata.features.views import berka_views
+from strata.features.views import account_views
 from strata.jobs.runtime.run import Context, Job, run
 from strata.jobs.steps import features as steps
 from strata.models.specs import loan_default as loans
@@ -30,7 +30,7 @@ JOB = Job(
     reads=SOURCES,
     writes=(
         "account_book",
-        *(feature_table(v).name for v in berka_views()),
+        *(feature_table(v).name for v in account_views()),
         "feature_slice",
         "feature_statistics",
         loans.TRAINING_SET,

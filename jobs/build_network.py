@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 
+from strata.conf.banks import load_bank
 from strata.conf.settings import Settings
 from strata.jobs.runtime.run import Context, Job, run
 from strata.jobs.steps import network as steps
@@ -22,15 +23,14 @@ def body(context: Context) -> None:
     """Trust GraphFrames, build vertices and ties, then judge by them whom the bank knows: accounts, or people."""
     steps.trust_graphframes(context)
     steps.build(context)
-    # The Czech bank knows nothing that ties people, but who may use an account; its loans come with their outcomes.
-    if context.settings.bank == "berka":
+    if context.bank.network == "accounts":
         steps.judge(context)
     else:
         relations.judge(context)
 
 
 def _writes(settings: Settings) -> tuple[str, ...]:
-    if settings.bank == "berka":
+    if load_bank(settings.bank).network == "accounts":
         return (*GRAPH, *ACCOUNTS)
     return (*GRAPH, *PEOPLE, *(("large_exposure",) if settings.tier1_capital is not None else ()))
 

@@ -4,28 +4,29 @@ from __future__ import annotations
 
 import sys
 
+from strata.conf.banks import load_bank
 from strata.conf.settings import Settings
 from strata.jobs.runtime.run import Context, Job, run
-from strata.jobs.sources import berka, flow, simulated
-
-SOURCES = {"berka": berka.SOURCE, "simulated": simulated.SOURCE}
+from strata.jobs.sources import flow
 
 
 def body(context: Context) -> None:
-    """Land, judge, quarantine, gate; then silver, coverage and the accounts."""
-    source = SOURCES[context.settings.bank]
-    landed = flow.arrive(context, source)
-    rows = flow.judge(context, source, landed)
-    files = flow.account(context, rows)
+    """Stage, validate, quarantine, gate; then silver, coverage and the counts of all rows."""
+    bank = context.bank
+    staged = flow.stage(context, bank)
+    rows = flow.validate(context, bank, staged)
+    files = flow.count_rows(context, rows)
     flow.quarantine(context, rows, files)
-    flow.gate(context, files)
-    flow.publish(context, rows)
-    flow.cover(context, source, rows, files)
-    flow.prove(context, landed, files)
+    flow.gate(context, bank, files)
+    flow.publish(context, bank, rows)
+    flow.record_coverage(context, bank, rows, files)
+    flow.reconcile(context, staged, files)
 
 
 def _writes(settings: Settings) -> tuple[str, ...]:
-    return (*SOURCES[settings.bank].writes, "transaction_coverage", "ops_ingest")
+    bank = load_bank(settings.bank)
+    covered = ("transaction_coverage",) if {"transaction", "account"} <= set(bank.tables) else ()
+    return (*(feed.bronze for feed in bank.feeds), *bank.tables, *covered, "ops_ingest")
 
 
 JOB = Job(
@@ -33,7 +34,7 @@ JOB = Job(
     "delivered files to bronze and silver, with quarantine and exact accounts",
     body,
     writes=_writes,
-    fingerprint=lambda settings: flow.fingerprint(SOURCES[settings.bank], settings),
+    fingerprint=lambda settings: flow.fingerprint(load_bank(settings.bank), settings),
 )
 
 if __name__ == "__main__":

@@ -1,13 +1,11 @@
-"""Every table's contract, by name: what a table is called and what may be in it stands here, nowhere else."""
+"""Contracts of all tables that every bank shares, by name; bronze tables and a bank's own follow from its folder."""
 
 from __future__ import annotations
 
 from types import ModuleType
 
 from strata.conf.contracts import Table
-from strata.conf.feeds import FEEDS
-from strata.conf.tables import behaviour, book, bronze, credit, gold, network, ops, people, relations, silver, structure
-from strata.conf.tables.bronze import bronze_of
+from strata.conf.tables import behaviour, book, credit, gold, network, ops, people, relations, silver, structure
 from strata.conf.tables.quarantine import quarantine_of
 
 
@@ -16,14 +14,10 @@ def _declared(*rooms: ModuleType) -> dict[str, Table]:
 
 
 SILVER = _declared(silver, people, credit, behaviour, structure)
-DERIVED = (
-    *(quarantine_of(name) for name in SILVER),
-    *(bronze_of(feed, SILVER[feed.table]) for feed in FEEDS),
-)
 ALL: dict[str, Table] = {
     **SILVER,
-    **_declared(bronze, book, network, relations, gold, ops),
-    **{table.name: table for table in DERIVED},
+    **_declared(book, network, relations, gold, ops),
+    **{table.name: table for table in map(quarantine_of, SILVER)},
 }
 
 

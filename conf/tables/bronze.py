@@ -5,8 +5,13 @@ The columns without a leading underscore are the header that a file of the kind 
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import TYPE_CHECKING
+
 from strata.conf.contracts import Column, Layer, Personal, Table, col
-from strata.conf.feeds import Feed
+
+if TYPE_CHECKING:
+    from strata.conf.banks.feeds import Feed
 
 TECHNICAL = (
     col("_line", "binary", "the line as received, byte for byte; of Parquet the row as JSON", personal=Personal.DIRECT),
@@ -21,118 +26,29 @@ TECHNICAL = (
 )
 
 
-def _raw(name: str, description: str, personal: Personal = Personal.NONE) -> Column:
-    return col(name, "string", description, nullable=True, personal=personal)
-
-
-def _bronze(kind: str, description: str, *columns: Column) -> Table:
+def bronze_of(feed: Feed, tables: Mapping[str, Table]) -> Table:
+    """The bronze table of a feed: identifiers in clear stand here alone."""
     return Table(
-        name=f"bronze_{kind}",
+        name=feed.bronze,
         layer=Layer.BRONZE,
-        grain="one row a line of a delivered file",
-        description=description,
+        grain="one row per line of a delivered file",
+        description=f"Rows of {feed.kind} files as delivered, for {', '.join(fill.table for fill in feed.fills)}.",
         append_only=True,
-        columns=(*columns, *TECHNICAL),
+        columns=(*(_as_text(feed, name, tables) for name in feed.header), *TECHNICAL),
         freshness="each delivery",
     )
 
 
-def bronze_of(feed: Feed, silver: Table) -> Table:
-    """The bronze table of a feed: identifiers in clear stand here alone."""
-    meant = feed.meant(silver)
-    columns = (_delivered(name, meant.get(name), name in feed.clear.values()) for name in feed.delivered(silver))
-    return _bronze(feed.kind, f"{silver.name.replace('_', ' ').capitalize()} rows as delivered.", *columns)
-
-
-def _delivered(name: str, meant: Column | None, clear: bool) -> Column:
-    if meant is None:
-        return _raw(name, "a time that only the source knows")
-    return _raw(name, meant.description, Personal.DIRECT if clear else meant.personal)
-
-
-bronze_district = _bronze(
-    "district",
-    "Districts as delivered.",
-    _raw("A1", "district"),
-    _raw("A2", "name"),
-    _raw("A3", "region"),
-    _raw("A4", "inhabitants"),
-    _raw("A5", "municipalities with under 500 inhabitants"),
-    _raw("A6", "municipalities with 500 to 1,999 inhabitants"),
-    _raw("A7", "municipalities with 2,000 to 9,999 inhabitants"),
-    _raw("A8", "municipalities with 10,000 inhabitants or more"),
-    _raw("A9", "cities"),
-    _raw("A10", "share of urban inhabitants"),
-    _raw("A11", "average salary"),
-    _raw("A12", "unemployment 1995; ? when missing"),
-    _raw("A13", "unemployment 1996"),
-    _raw("A14", "entrepreneurs per 1,000 inhabitants"),
-    _raw("A15", "crimes 1995; ? when missing"),
-    _raw("A16", "crimes 1996"),
-)
-bronze_client = _bronze(
-    "client",
-    "Customers as delivered.",
-    _raw("client_id", "customer", Personal.QUASI),
-    _raw("birth_number", "YYMMDD of birth, the month of women + 50", Personal.DIRECT),
-    _raw("district_id", "district of residence", Personal.QUASI),
-)
-bronze_account = _bronze(
-    "account",
-    "Accounts as delivered.",
-    _raw("account_id", "account"),
-    _raw("district_id", "district of the branch"),
-    _raw("frequency", "how often statements are issued, in Czech words"),
-    _raw("date", "YYMMDD of opening"),
-)
-bronze_disp = _bronze(
-    "disp",
-    "Rights to use accounts as delivered.",
-    _raw("disp_id", "right to use"),
-    _raw("client_id", "customer", Personal.QUASI),
-    _raw("account_id", "account"),
-    _raw("type", "OWNER or DISPONENT"),
-)
-bronze_card = _bronze(
-    "card",
-    "Cards as delivered.",
-    _raw("card_id", "card"),
-    _raw("disp_id", "right to use"),
-    _raw("type", "kind of card"),
-    _raw("issued", "YYMMDD 00:00:00"),
-)
-bronze_loan = _bronze(
-    "loan",
-    "Loans with their outcome as delivered.",
-    _raw("loan_id", "loan"),
-    _raw("account_id", "account"),
-    _raw("date", "YYMMDD of the grant"),
-    _raw("amount", "amount granted"),
-    _raw("duration", "term in months"),
-    _raw("payments", "monthly instalment"),
-    _raw("status", "A, B, C or D"),
-)
-bronze_order = _bronze(
-    "order",
-    "Standing orders as delivered.",
-    _raw("order_id", "order"),
-    _raw("account_id", "paying account"),
-    _raw("bank_to", "bank of the payee"),
-    _raw("account_to", "account of the payee", Personal.DIRECT),
-    _raw("amount", "amount"),
-    _raw("k_symbol", "purpose, in Czech words"),
-)
-bronze_trans = _bronze(
-    "trans",
-    "Postings as delivered, in Czech or in English words.",
-    _raw("trans_id", "posting"),
-    _raw("account_id", "account"),
-    _raw("date", "YYMMDD of the posting"),
-    _raw("type", "direction"),
-    _raw("operation", "way of payment; empty for interest"),
-    _raw("amount", "amount"),
-    _raw("balance", "balance after the posting"),
-    _raw("k_symbol", "purpose"),
-    _raw("bank", "bank of the other side"),
-    _raw("account", "account of the other side; empty or 0 for none", Personal.DIRECT),
-)
+def _as_text(feed: Feed, name: str, tables: Mapping[str, Table]) -> Column:
+    """A delivered column: what the feed says of it, else what the silver column says that is read from it."""
+    means, personal = feed.columns[name].means, feed.columns[name].personal
+    for fill in feed.fills:
+        contract = tables[fill.table]
+        by_name = {column.name: column for column in contract.columns}
+        for target, source in fill.sources(contract).items():
+            if name in source.parts(target):
+                meant = by_name.get(target)
+                means = means or (meant.description if meant else "a time that only the source knows")
+                identifies = source.token or source.id is not None
+                personal = personal or (Personal.DIRECT if identifies else meant.personal if meant else None)
+    return col(name, "string", means or "not used", nullable=True, personal=personal or Personal.NONE)

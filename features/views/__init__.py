@@ -1,6 +1,8 @@
 """Feature views, one file a business subject."""
 
-from strata.features.definitions import FeatureView
+from strata.conf.banks import Bank
+from strata.features.definitions import Feature, FeatureView
+from strata.features.lineage import Origin, origins, shared_origins
 from strata.features.views.addresses import addresses
 from strata.features.views.app import app
 from strata.features.views.applications import applications
@@ -48,7 +50,6 @@ __all__ = [
     "activity",
     "balance",
     "bank_views",
-    "berka_views",
     "customer_views",
     "household",
     "income",
@@ -61,11 +62,6 @@ __all__ = [
 def account_views() -> tuple[FeatureView, ...]:
     """Every view of accounts: over postings and the account itself, the tables with dates."""
     return (spending, income, balance, tenure, activity, household)
-
-
-def berka_views() -> tuple[FeatureView, ...]:
-    """The views that the Berka bank can fill. Its undated tables and the loans' outcomes are in none of them."""
-    return account_views()
 
 
 def customer_views() -> tuple[FeatureView, ...]:
@@ -89,6 +85,30 @@ def all_views() -> tuple[FeatureView, ...]:
     return (*account_views(), *customer_views(), *network_views())
 
 
-def bank_views(bank: str) -> tuple[FeatureView, ...]:
-    """The views that a bank's tables can fill, by the settings' name of it."""
-    return berka_views() if bank == "berka" else customer_views()
+def bank_views(bank: Bank) -> tuple[FeatureView, ...]:
+    """The views of the bank's entities that its feeds can fill.
+
+    A view is filled where its tables are, with the columns of its keys, clocks and links, and with those of at least
+    one of its features.
+    """
+    return tuple(view for view in (*account_views(), *customer_views()) if is_filled(view, bank))
+
+
+def is_filled(view: FeatureView, bank: Bank) -> bool:
+    """Whether the bank's feeds fill what the view is computed from."""
+    if view.entity.name not in bank.entities or not set(view.tables) <= set(bank.tables):
+        return False
+    needed = shared_origins(view, bank.silver)
+    if not all(bank.fills_column(origin.table, origin.column) for origin in needed if not _may_lack(origin, bank)):
+        return False
+    return any(is_feature_filled(feature, view, bank) for feature in view.features)
+
+
+def is_feature_filled(feature: Feature, view: FeatureView, bank: Bank) -> bool:
+    """Whether all columns that the feature is computed from are filled."""
+    return all(bank.fills_column(origin.table, origin.column) for origin in origins(feature, view, bank.silver))
+
+
+def _may_lack(origin: Origin, bank: Bank) -> bool:
+    """Whether a column may be null in every row: a preparation that names it copes with that."""
+    return next(c.nullable for c in bank.silver[origin.table].columns if c.name == origin.column)

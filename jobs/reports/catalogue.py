@@ -127,5 +127,5 @@ def write(context: Context, store: FeatureStore) -> Path:
     """Write ``features.html``: what the code defines, with what lake and registry know of it."""
     found = newest_statistics(context, store.names)
     facts = {"Run": context.run_id, "Made": f"{context.now:%Y-%m-%d %H:%M} UTC", "Lake": context.lake.root}
-    page = catalogue(context.settings.bank, store.views, TABLES, found, uses(context), offers(context), facts)
+    page = catalogue(context.bank.name, store.views, TABLES, found, uses(context), offers(context), facts)
     return written(Path(context.settings.reports) / "features.html", page.html())

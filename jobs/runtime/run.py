@@ -16,6 +16,8 @@ from hashlib import sha256
 from pyspark import SparkContext
 from pyspark.sql import DataFrame, SparkSession
 
+from strata.conf.banks import Bank, load_bank, shipped_banks
+from strata.conf.contracts import Table
 from strata.conf.settings import Settings, SettingsError, environments, load_settings
 from strata.jobs.runtime import ledger
 from strata.jobs.runtime.catalog import contract_of
@@ -59,6 +61,11 @@ class Context:
         """The bank day the job is asked for."""
         return self.settings.as_of
 
+    @property
+    def bank(self) -> Bank:
+        """The bank the job works for."""
+        return load_bank(self.settings.bank)
+
 
 @dataclass(frozen=True)
 class Job:
@@ -90,21 +97,26 @@ class Job:
     def plan(self, settings: Settings) -> str:
         """What the job would read and write, without starting Spark."""
         lines = [f"{self.name}: {self.help}"]
+        own = load_bank(settings.bank).contracts
         lines += [f"  reads   {contract_of(name).layer}.{name}" for name in self.reads]
-        lines += [f"  writes  {_written_how(name)}" for name in self.written(settings)]
+        lines += [f"  writes  {_written_how(own.get(name) or contract_of(name))}" for name in self.written(settings)]
         return "\n".join([*lines, *(step.plan(settings) for step in self.steps)])
 
 
-def _written_how(name: str) -> str:
-    contract = contract_of(name)
+def _written_how(contract: Table) -> str:
     how = f"slice by {contract.snapshot_by}" if contract.snapshot_by else "append" if contract.append_only else "whole"
-    return f"{contract.layer}.{name} ({how}): {contract.grain}"
+    return f"{contract.layer}.{contract.name} ({how}): {contract.grain}"
 
 
 def parser(job: Job) -> argparse.ArgumentParser:
     """The command line of a job: the common arguments and its own."""
     arguments = argparse.ArgumentParser(prog=f"strata {job.name}", description=job.help)
     arguments.add_argument("--env", default="local", help=f"environment: {', '.join(environments())} (default local)")
+    arguments.add_argument(
+        "--bank",
+        metavar="DIR",
+        help=f"the folder of a bank, or one that comes with Strata: {', '.join(shipped_banks())}",
+    )
     arguments.add_argument("--conf", metavar="FILE", help="a YAML file of settings laid over the environment's")
     arguments.add_argument("--as-of", type=day, metavar="YYYY-MM-DD", help="the bank day to work for")
     arguments.add_argument("--lake", metavar="DIR", help="where the tables are")
@@ -148,6 +160,8 @@ class _Run:
     def __init__(self, job: Job, settings: Settings, options: argparse.Namespace, spark: SparkSession) -> None:
         run_id = f"{job.name.replace(' ', '-')}-{settings.as_of:%Y%m%d}-{uuid.uuid4().hex[:8]}"
         lake = Lake(spark, settings.lake, run_id)
+        for table in load_bank(settings.bank).contracts.values():
+            lake.declare(table)
         self.job, self.settings, self.clock = job, settings, time.monotonic()
         self.context = Context(spark, settings, lake, Progress(job.name), run_id, datetime.now(UTC), options)
         conf_hash, code = _digest(job, settings, options), ledger.code_version()
@@ -238,6 +252,7 @@ def _settings(options: argparse.Namespace) -> Settings:
     return load_settings(
         options.env,
         path=options.conf,
+        bank=options.bank,
         as_of=options.as_of,
         lake=options.lake,
         landing=options.landing,

@@ -14,9 +14,9 @@ from datetime import date, timedelta
 from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
 
+from strata.conf.banks import NEXT_MORNING, Feed, Fill, load_bank
 from strata.conf.contracts import Column as SilverColumn
 from strata.conf.contracts import Table
-from strata.conf.feeds import DROPPED, FEEDS, Feed
 from strata.conf.tables import SILVER
 from strata.conf.tables.shapes import MONEY
 from strata.jobs.simulate.draws import Draws
@@ -28,7 +28,8 @@ OWN, LATE, AGAIN, WRONG, RIGHT, BROKEN = ("own", "late", "again", "wrong", "righ
 DAYS_LATE, DAYS_TO_CORRECT = (3, 40), (2, 25)
 UNKNOWN_ID = "999999999"
 NO_SUCH = {"int": "12x", "bigint": "12x", MONEY: "1,5o", "date": "2025-02-30", "boolean": "maybe"}
-REFERRED = {table for feed in FEEDS for table in feed.references.values()}
+FEEDS = load_bank("simulated").feeds
+REFERRED = {reference.table for feed in FEEDS for reference in feed.fill.references.values()}
 POSITIVE = re.compile(r"(\w+) >=? 0")
 
 
@@ -64,7 +65,7 @@ def delivered(world: World, feed: Feed, happened: DataFrame) -> DataFrame:
     ``happened`` has the feed's columns (those that it lacks are null) and ``_at``, the moment from which a row can be
     sent. No shuffle.
     """
-    contract, seed = SILVER[feed.table], world.sim.seed
+    contract, seed = SILVER[feed.fill.table], world.sim.seed
     values = {
         name: (F.col(name) if name in happened.columns else F.lit(None)).cast(kind)
         for name, kind in feed.types(contract).items()
@@ -79,14 +80,21 @@ def delivered(world: World, feed: Feed, happened: DataFrame) -> DataFrame:
 
 
 def _identity(feed: Feed, contract: Table) -> list[str]:
-    return [feed.clear.get(name, name) for name in contract.key if name != "known_ts"]
+    clear = feed.fill.clear()
+    return [clear.get(name, name) for name in contract.key if name != "known_ts"]
 
 
 def _moves(feed: Feed) -> bool:
     """Whether a row can come later without its event being another; what others refer to never does."""
-    if feed.table in REFERRED:
+    fill = feed.fill
+    if fill.table in REFERRED:
         return False
-    return feed.known == DROPPED or (feed.known in feed.times and feed.known != feed.event)
+    return fill.known == NEXT_MORNING or (_has_time(fill) and fill.known != fill.event)
+
+
+def _has_time(fill: Fill) -> bool:
+    """Whether the source itself says when a row was known."""
+    return fill.known in fill.clocks(SILVER[fill.table])
 
 
 def _variants(world: World, feed: Feed, contract: Table) -> Column:
@@ -119,13 +127,14 @@ def _delay() -> Column:
 
 def _later(feed: Feed) -> dict[str, Column]:
     """The time at which the source had a row moves along with its sending, but not that of a repeat."""
-    return {feed.known: F.col(feed.known) + _delay()} if feed.known in feed.times else {}
+    known = feed.fill.known
+    return {known: F.col(known) + _delay()} if _has_time(feed.fill) else {}
 
 
 def _sent_at(world: World, feed: Feed) -> Column:
     """A repeat comes with the drop after; so does what is right, where a drop is all that says when a row was known."""
     after = F.date_add(drop_of(world, F.col(AT)), 1).cast("timestamp")
-    waits = [AGAIN, RIGHT] if feed.known == DROPPED else [AGAIN]
+    waits = [AGAIN, RIGHT] if feed.fill.known == NEXT_MORNING else [AGAIN]
     return F.when(F.col(VARIANT).isin(*waits), after).otherwise(F.col(AT)) + _delay()
 
 
@@ -144,11 +153,11 @@ def _wrong_at_first(contract: Table) -> dict[str, Column]:
 
 def garblings(feed: Feed) -> list[Garbling]:
     """Every way to break a row of a feed that its contract must notice."""
-    contract = SILVER[feed.table]
-    columns = feed.meant(contract)
+    contract = SILVER[feed.fill.table]
+    columns = feed.named(contract)
     found = [Garbling("missing", next(name for name, column in columns.items() if not column.nullable))]
-    if feed.references:
-        found.append(Garbling("orphan", next(iter(feed.references)), UNKNOWN_ID))
+    if feed.fill.references:
+        found.append(Garbling("orphan", next(iter(feed.fill.references)), UNKNOWN_ID))
     for check in contract.checks:
         positive = POSITIVE.match(check.sql)
         if positive and positive[1] in columns:

@@ -15,10 +15,10 @@ from typing import Any
 from pyspark.sql import Column, DataFrame, SparkSession
 from pyspark.sql import functions as F
 
-from strata.conf.feeds import FEEDS, Feed
+from strata.conf.banks import Feed
 from strata.conf.tables import SILVER
 from strata.jobs.runtime.hadoop import file_system, hadoop_path
-from strata.jobs.simulate.delivery import DROP, FAULT, VARIANT, garblings
+from strata.jobs.simulate.delivery import DROP, FAULT, FEEDS, VARIANT, garblings
 
 SEPARATOR = ";"
 CSV = {"sep": SEPARATOR, "quote": '"', "escape": '"', "emptyValue": "", "nullValue": ""}
@@ -71,7 +71,7 @@ def lines(feed: Feed, rows: DataFrame) -> DataFrame:
 
 
 def _line(feed: Feed) -> Column:
-    texts = {name: _text(F.col(name), kind) for name, kind in feed.types(SILVER[feed.table]).items()}
+    texts = {name: _text(F.col(name), kind) for name, kind in feed.types(SILVER[feed.fill.table]).items()}
     for number, way in enumerate(garblings(feed)):
         if way.column:
             texts[way.column] = F.when(F.col(FAULT) == number, F.lit(way.text)).otherwise(texts[way.column])
@@ -85,7 +85,7 @@ def _line(feed: Feed) -> Column:
 
 def _typed(feed: Feed) -> dict[str, Column]:
     """Faults are put in as far as types allow."""
-    kinds = feed.types(SILVER[feed.table])
+    kinds = feed.types(SILVER[feed.fill.table])
     values = {name: F.col(name) for name in kinds}
     for number, way in enumerate(garblings(feed)):
         if way.column:
@@ -136,7 +136,7 @@ def land(spark: SparkSession, feeds: Sequence[Feed], rows: DataFrame, days: list
 
 def header(feed: Feed) -> str:
     """The first line of a CSV file."""
-    return SEPARATOR.join(feed.delivered(SILVER[feed.table]))
+    return SEPARATOR.join(feed.header)
 
 
 def _headers(spark: SparkSession, feeds: Sequence[Feed], days: list[date]) -> DataFrame:

@@ -7,6 +7,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from functools import reduce
+from io import TextIOWrapper
+from itertools import islice
 from pathlib import Path
 
 import pyarrow as pa
@@ -16,14 +18,13 @@ from pyspark.sql import functions as F
 from pyspark.sql import types as T
 from pyspark.sql.window import Window
 
-from strata.conf.feeds import Format
-from strata.jobs.runtime.catalog import contract_of
+from strata.conf.banks import Feed
 from strata.jobs.runtime.errors import InputError
 from strata.jobs.sources.deliveries import Delivery, opened
 
-SEPARATOR = ";"
-DIALECT = {"sep": SEPARATOR, "quote": '"', "escape": '"', "columnNameOfCorruptRecord": "_broken"}
-BOM = b"\xef\xbb\xbf"
+BOM = "\ufeff"
+# What a decoder puts in place of bytes that it can't read.
+UNREADABLE = "\ufffd"
 # A staged file lies in the folder of its hash, in dated folders also of its day.
 PLACE = r"/([0-9a-f]{64}(?:/\d{4}-\d{2}-\d{2})?)/[^/]+$"
 # Enough digits for the shortest text of any double, and no exponent.
@@ -31,11 +32,6 @@ PLAIN = f"0.{'#' * 340}"
 SHOWN = 40  # characters of an unknown key that a message repeats
 
 Shape = tuple[tuple[str, str, str], ...]
-
-
-def header(kind: str) -> tuple[str, ...]:
-    """The columns that a file of this kind must have, in order: those of its bronze contract."""
-    return tuple(name for name in contract_of(f"bronze_{kind}").names if not name.startswith("_"))
 
 
 def check_header(delivery: Delivery) -> None:
@@ -50,20 +46,24 @@ def check_header(delivery: Delivery) -> None:
 
 
 def _check_csv(delivery: Delivery) -> None:
-    with opened(delivery.path) as content:
-        first = content.readline().removeprefix(BOM)
-    try:
-        found = [name.strip().strip('"') for name in first.decode().strip().split(SEPARATOR)]
-    except UnicodeDecodeError:
-        raise InputError(f"{delivery.name}: row 1: the header is not UTF-8") from None
-    wanted = header(delivery.kind)
+    feed = delivery.feed
+    if not feed.csv.header:
+        return
+    number = feed.csv.skip_lines + 1
+    with opened(delivery.path) as content, TextIOWrapper(content, feed.encoding, "replace", newline="") as text:
+        first = next(islice(text, number - 1, None), "").removeprefix(BOM)
+    if UNREADABLE in first:
+        raise InputError(f"{delivery.name}: row {number}: the header is not {feed.encoding.upper()}")
+    parts = first.strip("\r\n").split(feed.csv.separator)
+    found = [name.strip().strip(feed.csv.quote or None) for name in parts]
+    wanted = feed.header
     moved = [name for name, here in zip(found, wanted, strict=False) if name != here] or found[len(wanted) :]
     problems = {**_differences(found, wanted), "out of place": moved}
-    _refuse(f"{delivery.name}: row 1", problems, f"the header must be {SEPARATOR.join(wanted)}")
+    _refuse(f"{delivery.name}: row {number}", problems, f"the header must be {feed.csv.separator.join(wanted)}")
 
 
 def _check_parquet(delivery: Delivery) -> None:
-    found, wanted = shape(delivery.path, delivery.name), header(delivery.kind)
+    found, wanted = shape(delivery.path, delivery.name), delivery.feed.header
     problems = _differences([name for name, _, _ in found], wanted)
     problems["of a type that can't be read"] = [name for name, *kind in found if not _is_readable(*kind)]
     known = "text, whole numbers, decimals, floats, booleans, days, timestamps of at most microseconds"
@@ -103,22 +103,17 @@ def _is_readable(physical: str, logical: str) -> bool:
     return "BYTE_ARRAY" not in physical or logical.startswith(("String", "Decimal"))
 
 
-def staged_rows(
-    spark: SparkSession,
-    kind: str,
-    format: Format,  # noqa: A002
-    staged: Mapping[str, Shape],
-) -> DataFrame:
-    """The rows of staged files of one kind: the header's text columns, ``_line``, ``_is_whole``, ``_place``, ``_row``.
+def staged_rows(spark: SparkSession, feed: Feed, staged: Mapping[str, Shape]) -> DataFrame:
+    """The rows of staged files of one feed: the header's text columns, ``_line``, ``_is_whole``, ``_place``, ``_row``.
 
     ``staged`` are the paths, each with its Parquet columns (none for other formats).
     """
-    if format == "csv":
-        return fields(kind, lines(spark, staged))
-    if format == "json":
-        return objects(kind, lines(spark, staged))
+    if feed.format == "csv":
+        return fields(feed, lines(spark, staged))
+    if feed.format == "json":
+        return objects(feed, lines(spark, staged))
     alike = {columns: [path for path in staged if staged[path] == columns] for columns in set(staged.values())}
-    return reduce(DataFrame.unionByName, (cells(kind, spark.read.parquet(*paths)) for paths in alike.values()))
+    return reduce(DataFrame.unionByName, (cells(feed, spark.read.parquet(*paths)) for paths in alike.values()))
 
 
 def lines(spark: SparkSession, paths: Iterable[str]) -> DataFrame:
@@ -149,15 +144,21 @@ def lines(spark: SparkSession, paths: Iterable[str]) -> DataFrame:
     )
 
 
-def fields(kind: str, delivered: DataFrame) -> DataFrame:
-    """Split ``_value`` into the header's text columns; lines with nothing in them and headers are no rows.
+def fields(feed: Feed, delivered: DataFrame) -> DataFrame:
+    """Split ``_value`` into the header's text columns; lines above the rows, and with nothing in them, are no rows.
 
     A line with another number of fields is kept with ``_is_whole`` false.
     """
-    names = header(kind)
+    names, layout = feed.header, feed.csv
     schema = ", ".join(f"`{name}` STRING" for name in (*names, "_broken"))
-    filled = delivered.where((F.col("_row") > 1) & (F.trim("_value") != ""))
-    parsed = filled.withColumn("raw", F.from_csv("_value", schema, DIALECT))
+    above = layout.skip_lines + layout.header
+    filled = delivered.where((F.col("_row") > above) & (F.trim("_value") != ""))
+    if above == 0:
+        filled = filled.withColumn("_value", F.regexp_replace("_value", f"^{BOM}", ""))
+    if layout.ignore_lines:
+        filled = filled.where(~F.col("_value").rlike(layout.ignore_lines))
+    dialect = {"sep": layout.separator, "quote": layout.quote, "escape": layout.escape}
+    parsed = filled.withColumn("raw", F.from_csv("_value", schema, {**dialect, "columnNameOfCorruptRecord": "_broken"}))
     return parsed.select(
         *(F.col(f"raw.`{name}`") for name in names),
         F.col("_value").cast("binary").alias("_line"),
@@ -167,18 +168,18 @@ def fields(kind: str, delivered: DataFrame) -> DataFrame:
     )
 
 
-def objects(kind: str, delivered: DataFrame) -> DataFrame:
+def objects(feed: Feed, delivered: DataFrame) -> DataFrame:
     """Take the header's text columns out of one JSON object a line; a missing key is null, empty lines are no rows.
 
     A line that is something else, or has other keys, is kept with ``_is_whole`` false.
     """
-    schema = ", ".join(f"`{name}` STRING" for name in header(kind))
+    schema = ", ".join(f"`{name}` STRING" for name in feed.header)
     filled = delivered.where(F.trim("_value") != "")
     parsed = filled.withColumn("raw", F.from_json("_value", schema))
     return parsed.select(
-        *(_as_written(name).alias(name) for name in header(kind)),
+        *(_as_written(name).alias(name) for name in feed.header),
         F.col("_value").cast("binary").alias("_line"),
-        _object_fault(kind, F.col("_value")).isNull().alias("_is_whole"),
+        _object_fault(feed, F.col("_value")).isNull().alias("_is_whole"),
         "_place",
         "_row",
     )
@@ -191,16 +192,16 @@ def _as_written(key: str) -> Column:
     return F.when(parsed.contains(".") & (written != ""), written).otherwise(parsed)
 
 
-def line_fault(kind: str, format: Format, line: Column) -> Column:  # noqa: A002
+def line_fault(feed: Feed, line: Column) -> Column:
     """What is wrong with a line that isn't whole, in words."""
-    if format == "json":
-        return _object_fault(kind, line)
-    return F.lit(f"the line does not have {len(header(kind))} fields")
+    if feed.format == "json":
+        return _object_fault(feed, line)
+    return F.lit(f"the line does not have {len(feed.header)} fields")
 
 
-def _object_fault(kind: str, line: Column) -> Column:
+def _object_fault(feed: Feed, line: Column) -> Column:
     """Why a line isn't one JSON object with keys of the header; null when it is."""
-    names = header(kind)
+    names = feed.header
     keys = F.json_object_keys(line)
     unknown = F.array_except(keys, F.array(*(F.lit(name) for name in names)))
     # Between brackets, for a parser stops at the end of the first object, whatever follows.
@@ -213,9 +214,9 @@ def _object_fault(kind: str, line: Column) -> Column:
     )
 
 
-def cells(kind: str, delivered: DataFrame) -> DataFrame:
+def cells(feed: Feed, delivered: DataFrame) -> DataFrame:
     """The header's columns of Parquet rows as text, the row as JSON in place of a line, ``_row`` from 1."""
-    names = header(kind)
+    names = feed.header
     return delivered.select(
         *(_as_text(delivered.schema[name]).alias(name) for name in names),
         F.to_json(F.struct(*(F.col(f"`{name}`") for name in names))).cast("binary").alias("_line"),

@@ -5,27 +5,33 @@ One append a kind of file, atomic: a run killed between two of them is finished 
 
 from __future__ import annotations
 
+import tempfile
 from collections.abc import Iterable, Mapping, Sequence
+from functools import partial
+from io import TextIOWrapper
+from pathlib import Path
 
 from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
+from strata.conf.banks import Feed
 from strata.jobs.runtime.hadoop import file_system, hadoop_path
 from strata.jobs.runtime.parallel import at_once
 from strata.jobs.runtime.run import Context
-from strata.jobs.sources.deliveries import Delivery, place
+from strata.jobs.sources.deliveries import CHUNK, Delivery, opened, place
 from strata.jobs.sources.formats import shape, staged_rows
 
 # More files than one kind ever has in one drop.
 A_DAY = 1_000_000
+UTF_8 = "utf-8"
 
 
-def land(context: Context, kind: str, delivered: Sequence[Delivery]) -> int:
+def land(context: Context, feed: Feed, delivered: Sequence[Delivery]) -> int:
     """Append the files that bronze doesn't have yet, in one commit; returns how many those were.
 
     Of a kind without files the empty table is made.
     """
-    table = f"bronze_{kind}"
+    table = feed.bronze
     taken = _taken(context, table)
     fresh = list({file.place: file for file in delivered if file.place not in taken}.values())
     if fresh:
@@ -42,7 +48,7 @@ def _rows(context: Context, numbers: Mapping[Delivery, int]) -> DataFrame:
     fresh = list(numbers)
     shapes = [shape(file.path, file.name) if file.format == "parquet" else () for file in fresh]
     staged = dict(zip(at_once(lambda file: _stage(context, file), fresh), shapes, strict=True))
-    rows = staged_rows(context.spark, fresh[0].kind, fresh[0].format, staged)
+    rows = staged_rows(context.spark, fresh[0].feed, staged)
     described = context.spark.createDataFrame(
         [(file.place, file.sha256, file.name, file.origin, number) for file, number in numbers.items()],
         "_place string, _sha256 string, _source string, _origin string, _delivery bigint",
@@ -77,8 +83,24 @@ def _taken(context: Context, table: str) -> dict[str, int]:
 
 
 def _stage(context: Context, file: Delivery) -> str:
-    """Copy the file beside bronze, where every worker of a cluster can read it; returns the copy's path."""
+    """Copy the file beside bronze, where every worker of a cluster can read it; returns the copy's path.
+
+    The copy of a text in another encoding is in UTF-8.
+    """
     path = f"{context.lake.root}/bronze/_landed/{file.place}/{file.path.name}"
-    fs, target = file_system(context.spark, path)
-    fs.copyFromLocalFile(False, True, hadoop_path(context.spark, str(file.path.absolute())), target)
+    if file.format == "parquet" or file.feed.encoding == UTF_8:
+        _copy(context, file.path, path)
+        return path
+    path = path.removesuffix(".gz")
+    with tempfile.NamedTemporaryFile(suffix=".txt") as recoded:
+        with opened(file.path) as content, TextIOWrapper(content, file.feed.encoding, "replace", newline="") as text:
+            for chunk in iter(partial(text.read, CHUNK), ""):
+                recoded.write(chunk.encode(UTF_8))
+        recoded.flush()
+        _copy(context, Path(recoded.name), path)
     return path
+
+
+def _copy(context: Context, source: Path, path: str) -> None:
+    fs, target = file_system(context.spark, path)
+    fs.copyFromLocalFile(False, True, hadoop_path(context.spark, str(source.absolute())), target)

@@ -22,7 +22,7 @@ MANIFEST = "training_set string, manifest string, run_id string"
 
 def store(context: Context) -> FeatureStore:
     """The store over the run's lake, with every view that the bank can fill, the network's once its job has run."""
-    views = bank_views(context.settings.bank)
+    views = bank_views(context.bank)
     later = tuple(view for view in network_views() if context.lake.exists(view.source))
     return FeatureStore(context.spark, FeatureTables(context.lake), views=(*views, *later))
 

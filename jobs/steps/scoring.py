@@ -10,7 +10,7 @@ from pyspark.sql import functions as F
 
 from strata.conf.policies import Policy
 from strata.features.contracts import feature_table
-from strata.features.views import berka_views
+from strata.features.views import account_views
 from strata.jobs.runtime.catalog import contract_of
 from strata.jobs.runtime.run import Context
 from strata.jobs.runtime.tracking import CHAMPION, Registered, Tracking
@@ -23,7 +23,7 @@ from strata.models.specs import loan_default as loans
 from strata.models.specs import segments
 from strata.models.tiers import customer_tiers
 
-SNAPSHOTS = tuple(feature_table(view).name for view in berka_views())
+SNAPSHOTS = tuple(feature_table(view).name for view in account_views())
 KEYS = ("as_of_date", "account_id")
 
 

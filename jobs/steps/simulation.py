@@ -10,7 +10,7 @@ from pyspark import StorageLevel
 from pyspark.sql import DataFrame, Row
 from pyspark.sql import functions as F
 
-from strata.conf.feeds import FEEDS, Feed
+from strata.conf.banks import Feed
 from strata.conf.settings import Settings
 from strata.conf.simulation import Simulation, load_simulation
 from strata.conf.tables.truth import TRUTH
@@ -21,7 +21,7 @@ from strata.jobs.runtime.run import Context
 from strata.jobs.runtime.tables import Lake
 from strata.jobs.simulate import truth
 from strata.jobs.simulate.bank import Bank
-from strata.jobs.simulate.delivery import DROP, FAULT, VARIANT, delivered, drops
+from strata.jobs.simulate.delivery import DROP, FAULT, FEEDS, VARIANT, delivered, drops
 from strata.jobs.simulate.files import KIND, Landing, clear, land, lines, shipments
 from strata.jobs.simulate.world import World, month_of
 
@@ -34,7 +34,7 @@ SENT = (KIND, DROP, VARIANT, FAULT)
 def bank(context: Context) -> Bank:
     """The bank asked for. Raises ``UsageError`` naming the option that can't be."""
     settings, asked = context.settings, context.options
-    if settings.bank != "simulated" or settings.landing is None:
+    if context.bank.name != "simulated" or settings.landing is None:
         raise UsageError("this lands the files of a simulated bank: use --env simulated, or set bank and landing")
     sim = _simulation(settings, asked)
     if sim.start.day != 1:

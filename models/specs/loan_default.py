@@ -12,7 +12,7 @@ from strata.conf.contracts import Layer, Personal, Table, col
 from strata.conf.tables.network import NEIGHBOURS
 from strata.features.contracts import feature_columns
 from strata.features.coverage import whole_until, with_whole_history
-from strata.features.views import berka_views
+from strata.features.views import account_views
 from strata.models.boosting import BoostingSpec
 from strata.models.scorecard import Scorecard, ScorecardSpec
 
@@ -41,7 +41,7 @@ def training_table() -> Table:
         col("status", "string", "A, B, C or D"),
         col("is_running", "boolean", "whether the loan was still running at the extract"),
     )
-    features = tuple(column for view in berka_views() for column in feature_columns(view))
+    features = tuple(column for view in account_views() for column in feature_columns(view))
     return Table(
         name=TRAINING_SET,
         layer=Layer.FEATURES,
@@ -89,7 +89,7 @@ def account_book(accounts: DataFrame, coverage: DataFrame) -> DataFrame:
 
 def features() -> tuple[str, ...]:
     """What a person's score may be made of: every feature of the bank's views."""
-    return tuple(feature.name for view in berka_views() for feature in view.features)
+    return tuple(feature.name for view in account_views() for feature in view.features)
 
 
 def scorecard_spec(names: Sequence[str] = ()) -> ScorecardSpec:

@@ -24,7 +24,7 @@ def copy_book(target: Path, copies: int) -> int:
     """Write every file of the embedded bank ``copies`` times over into ``target``; returns the postings written."""
     target.mkdir(parents=True, exist_ok=True)
     postings = 0
-    for source in sorted(Path(str(files("strata.jobs.sources.berka"))).joinpath("data").glob("*.gz")):
+    for source in sorted(Path(str(files("strata.conf"))).joinpath("banks/berka/data").glob("*.gz")):
         kind = source.name.split(".")[0].split("_")[0]
         keys = KEYS.get(kind)
         written = _copy(source, target / source.name, keys, copies if keys else 1)

@@ -12,7 +12,7 @@ import pytest
 
 from strata.features import Manifest
 from strata.features.contracts import feature_table
-from strata.features.views import berka_views, customer_views
+from strata.features.views import account_views, customer_views
 from strata.jobs import cli
 from strata.jobs.feature_commands import CATALOGUE, JOBS
 from strata.jobs.reports.catalogue_entries import number
@@ -58,10 +58,10 @@ def test_slices_are_planned_built_and_watched(own: Bank, capsys):
     printed = capsys.readouterr().out
     assert "transaction (event_ts, known_ts)" in printed and "shuffles 5" in printed
     assert "feature_account_income: 1 days stand, 2 are missing (1994-03-29 to 1994-03-30)" in printed
-    before = {view.name: own.tables().read(feature_table(view).name).collect() for view in berka_views()}
+    before = {view.name: own.tables().read(feature_table(view).name).collect() for view in account_views()}
     assert own.run(COMMANDS["build"], *DAYS) == 0
     assert own.run(COMMANDS["build"], *DAYS) == 0
-    for view in berka_views():
+    for view in account_views():
         rows = own.tables().read(feature_table(view).name)
         assert rows.select("as_of_date").distinct().count() == 3
         # The day that stood is what it was.
@@ -103,7 +103,7 @@ def test_the_catalogue_says_what_table_and_registry_say(bank: Bank):
     assert bank.run(CATALOGUE, "--force") == 0
     page = (Path(bank.settings.reports) / "features.html").read_text()
     rows = json.loads(re.search('id="search-data">(.*?)</script>', page).group(1))
-    offered = [feature.name for view in berka_views() for feature in view.features]
+    offered = [feature.name for view in account_views() for feature in view.features]
     assert [row["name"] for row in rows] == offered
     figures = bank.tables().read("feature_statistics").where("as_of_date = '1994-03-31'").collect()
     for row in figures:

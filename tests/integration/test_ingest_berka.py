@@ -9,16 +9,17 @@ from pathlib import Path
 import pytest
 from pyspark.sql import functions as F
 
+from strata.conf.banks import load_bank
 from strata.conf.settings import load_settings
 from strata.jobs import compare_banks
 from strata.jobs.ingest import JOB
 from strata.jobs.runtime.progress import Progress
 from strata.jobs.runtime.run import Context, run
 from strata.jobs.runtime.tables import Lake
-from strata.jobs.sources.berka import SOURCE
 from strata.jobs.sources.flow import found
 from strata.jobs.sources.landing import land
 
+BERKA = load_bank("berka")
 SILVER = {
     "district": 77,
     "customer": 5_369,
@@ -43,7 +44,10 @@ class Bank:
 
     @property
     def lake(self) -> Lake:
-        return Lake(self.spark, str(self.folder / "lake"))
+        lake = Lake(self.spark, str(self.folder / "lake"))
+        for table in BERKA.contracts.values():
+            lake.declare(table)
+        return lake
 
     def ingest(self, *arguments: str) -> int:
         common = ["--env", "test", "--conf", str(self.conf), "--lake", str(self.folder / "lake")]
@@ -66,7 +70,7 @@ def bank(spark, tmp_path_factory):
     settings = load_settings("test", lake=made.lake.root)
     killed = Context(spark, settings, made.lake, Progress("killed", None), "killed", datetime.now(UTC), None)
     for kind in ("district", "card"):
-        land(killed, kind, [file for file in found(SOURCE, settings) if file.kind == kind])
+        land(killed, BERKA.feed(kind), [file for file in found(BERKA, settings) if file.kind == kind])
     assert made.ingest() == 0
     yield made
     spark.conf.set("spark.sql.session.timeZone", zone)
@@ -161,7 +165,7 @@ def test_the_full_transactions_replace_the_partial_ones(bank, tmp_path):
         full.write(TRANS.encode() + b'1;1;950324;"PRIJEM";"VKLAD";1000.00;1000.00;"";;\r\n')
         full.write(b'5;1;950413;"PRIJEM";"PREVOD Z UCTU";3679.00;4679.00;"";"AB";"41403269"\r\n')
     # The same loans again under another name: recognised by content, so nothing is counted twice.
-    (tmp_path / "loan_again.asc.gz").write_bytes((SOURCE.folder / "loan.asc.gz").read_bytes())
+    (tmp_path / "loan_again.asc.gz").write_bytes((BERKA.folder / "data" / "loan.asc.gz").read_bytes())
     bank.conf.write_text(bank.conf.read_text() + "gates:\n  quarantine_share: 1\n")
     assert bank.ingest("--landing", str(tmp_path)) == 0
     accounts = bank.accounts()

@@ -12,7 +12,7 @@ import pytest
 from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
 
-from strata.conf.feeds import FEEDS
+from strata.conf.banks import load_bank
 from strata.conf.simulation import load_simulation
 from strata.conf.tables import ALL, SILVER
 from strata.conf.tables.truth import TRUTH
@@ -24,6 +24,7 @@ from strata.jobs.simulate.delivery import DROP, delivered
 from strata.jobs.simulate.world import World
 from tests.conftest import Bank, bank_at, having
 
+FEEDS = load_bank("simulated").feeds
 SENT = {"own", "late", "wrong", "right"}
 
 
@@ -47,7 +48,7 @@ def test_files_lie_in_dated_folders_in_the_forms_of_their_sources(landed: Bank):
 def test_every_row_is_accounted_for_and_every_kind_of_fault_is_caught_and_counted(ingested: Bank):
     sent = truth(ingested, "truth_delivery").toPandas()
     feeds = {feed.kind: feed for feed in FEEDS}
-    sent["table_name"] = [feeds[kind].table for kind in sent["kind"]]
+    sent["table_name"] = [feeds[kind].fill.table for kind in sent["kind"]]
     sent["file"] = [
         f"{day}/{kind}.{feeds[kind].format}" for day, kind in zip(sent["drop_on"], sent["kind"], strict=True)
     ]
@@ -70,7 +71,7 @@ def test_every_row_is_accounted_for_and_every_kind_of_fault_is_caught_and_counte
 
 
 def test_every_silver_table_keeps_its_contract(ingested: Bank):
-    for name in sorted({feed.table for feed in FEEDS}):
+    for name in sorted({feed.fill.table for feed in FEEDS}):
         rows, contract = ingested.tables().read(name), SILVER[name]
         assert rows.columns == list(contract.names)
         assert rows.count() > 0, name

@@ -16,7 +16,7 @@ from pyspark.sql import functions as F
 
 from strata.conf.contracts import Layer
 from strata.features.store import FeatureStore, Manifest
-from strata.features.views import berka_views
+from strata.features.views import account_views
 from strata.jobs import build_report, check_run, ingest, promote, run_all, score
 from strata.jobs.runtime.catalog import TABLES
 from strata.models.scorecard import Scorecard
@@ -89,12 +89,12 @@ def test_rows_from_after_the_grant_change_no_feature(bank: Bank):
             "known_ts": F.col("_granted") + F.expr("INTERVAL 1 SECOND"),
         }
     )
-    names = [feature.name for view in berka_views() for feature in view.features]
+    names = [feature.name for view in account_views() for feature in view.features]
     spine = trained.select("loan_id", "account_id", "at")
     expected = trained.select("loan_id", *names).persist()
     for other in (before, postings.unionByName(planted.drop("_granted")).unionByName(late.drop("_granted"))):
         store = FeatureStore(
-            bank.spark, Given({"transaction": other, "account": tables.read("account")}), views=berka_views()
+            bank.spark, Given({"transaction": other, "account": tables.read("account")}), views=account_views()
         )
         found = store.training_set(spine, "*", purpose=loans.PURPOSE).select(*expected.columns)
         typed = found.select(*(F.col(f.name).cast(f.dataType) for f in expected.schema))

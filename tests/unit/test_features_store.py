@@ -27,7 +27,7 @@ from strata.features import (
     windowed,
 )
 from strata.features.compute import plan_passes
-from strata.features.views import ACCOUNT, berka_views, tenure
+from strata.features.views import ACCOUNT, account_views, tenure
 from tests.conftest import in_zone
 
 PRAGUE = ZoneInfo("Europe/Prague")
@@ -102,7 +102,7 @@ def _spine(spark, *ids, at=T):
 
 
 def _store(spark, bank):
-    return FeatureStore(spark, Versions(**bank), views=berka_views())
+    return FeatureStore(spark, Versions(**bank), views=account_views())
 
 
 def test_features_of_an_account_are_these(spark, bank):
@@ -154,9 +154,9 @@ def test_features_of_silent_and_unknown_accounts_are_missing_or_zero(spark, bank
 
 
 def test_features_are_forty_to_sixty_with_units_and_no_undated_table():
-    features = [feature for view in berka_views() for feature in view.features]
+    features = [feature for view in account_views() for feature in view.features]
     assert 40 <= len(features) <= 65
-    assert {view.source for view in berka_views()} == {"transaction", "account"}
+    assert {view.source for view in account_views()} == {"transaction", "account"}
     assert all(feature.name.endswith(("_amt", "_cnt", "_days", "_ratio", "_flag")) for feature in features)
     assert all(feature.description for feature in features)
 
@@ -183,7 +183,7 @@ def test_features_snapshot_has_accounts_of_that_morning(spark, bank):
 
 def test_features_manifest_rebuilds_the_same_rows_after_later_data_arrived(spark, bank):
     port = Versions(**bank)
-    store = FeatureStore(spark, port, views=berka_views())
+    store = FeatureStore(spark, port, views=account_views())
     spine, asked = _spine(spark, 1, 2, 3), ["spending_*", "tenure_*"]
     manifest = Manifest.from_json(store.manifest(spine, asked, "bad", purpose="credit_risk").to_json())
     before = store.training_set(spine, asked, "bad", purpose="credit_risk").collect()
@@ -325,7 +325,7 @@ def test_features_of_all_views_ignore_whatever_comes_after(spark, bank):
     features = [feature.name for view in store.views for feature in view.features]
 
     def build(spine, tables):
-        return FeatureStore(spark, Versions(**tables), views=berka_views()).training_set(
+        return FeatureStore(spark, Versions(**tables), views=account_views()).training_set(
             spine, features, purpose="credit_risk"
         )
 

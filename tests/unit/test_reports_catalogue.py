@@ -11,7 +11,7 @@ import pytest
 from pyspark.sql import Row
 
 from strata.conf.tables import ALL
-from strata.features.views import berka_views, customer_views
+from strata.features.views import account_views, customer_views
 from strata.jobs.reports.catalogue import Catalogue, catalogue
 from strata.jobs.reports.catalogue_drawings import bars
 from strata.jobs.steps.feature_uses import Offer, Use
@@ -54,8 +54,8 @@ def test_every_feature_stands_once_with_owner_class_and_purposes():
 
 
 def test_every_link_leads_somewhere_and_no_address_stands_twice():
-    first = berka_views()[0].features[0].name
-    html = _page(berka_views(), models=[Use("card", "scorecard", (first,), (), 1, "champion")]).html()
+    first = account_views()[0].features[0].name
+    html = _page(account_views(), models=[Use("card", "scorecard", (first,), (), 1, "champion")]).html()
     anchors = re.findall(' id="([^"]+)"', html)
     assert len(anchors) == len(set(anchors))
     assert set(re.findall('href="#([^"]+)"', html)) <= set(anchors)
@@ -63,10 +63,10 @@ def test_every_link_leads_somewhere_and_no_address_stands_twice():
 
 
 def test_statistics_and_uses_are_those_of_the_feature():
-    view = berka_views()[0]
+    view = account_views()[0]
     one, other = view.features[0].name, view.features[1].name
     used = Use("card", "scorecard", (one, "age"), (other,), 3, "champion")
-    page = _page(berka_views(), {one: _row(one)}, [used], [Offer("set", "credit_risk", (one, other))])
+    page = _page(account_views(), {one: _row(one)}, [used], [Offer("set", "credit_risk", (one, other))])
     entries = {entry.feature.name: entry for entry in page.views[0].entries}
     assert entries[one].uses == (used,) and entries[other].tried == (used,)
     assert ("different values", "7") in entries[one].figures and entries[one].null_share == "25.0 %"
@@ -80,7 +80,7 @@ def test_statistics_and_uses_are_those_of_the_feature():
 
 
 def test_hostile_words_are_shown_and_never_run():
-    view = replace(berka_views()[0], description=HOSTILE, owner=HOSTILE)
+    view = replace(account_views()[0], description=HOSTILE, owner=HOSTILE)
     html = _page([view], facts={HOSTILE: HOSTILE}).html()
     assert "<img" not in html and html.count("</script>") == 2
     assert "&lt;/script&gt;&lt;img src=x onerror=alert(1)&gt;" in html
@@ -91,7 +91,7 @@ def test_hostile_words_are_shown_and_never_run():
     "word", ["household", "amount", "data platform", "marketing", "quasi", "transaction", "derived"]
 )
 def test_the_search_knows_names_columns_owner_purposes_class_and_source(word):
-    rows = {row["name"]: row for row in _search(_page(berka_views()).html())}
+    rows = {row["name"]: row for row in _search(_page(account_views()).html())}
     assert word in rows["household_committed_share_180d_ratio"]["words"]
 
 

@@ -12,18 +12,25 @@ from decimal import Decimal
 import pytest
 from pyspark.sql import functions as F
 
-from strata.jobs.runtime.catalog import contract_of
+from strata.conf.banks import Covers, load_bank
+from strata.conf.tables import SILVER
 from strata.jobs.runtime.tokens import tokeniser
 from strata.jobs.sources import cleaning
-from strata.jobs.sources.berka.coverage import Covers, coverage
-from strata.jobs.sources.berka.mappings import CUSTOMER, DISTRICT, LOAN_OUTCOME, MAPPINGS, TRANSACTION
+from strata.jobs.sources.coverage import promised
 from strata.jobs.sources.formats import fields
+from strata.jobs.sources.mapping import mappings_of
 
 KEY = b"k" * 32
+BANK = load_bank("berka")
+MAPPINGS = mappings_of(BANK)
+CUSTOMER, DISTRICT, LOAN_OUTCOME, TRANSACTION = (
+    next(mapping for mapping in MAPPINGS if mapping.table == table)
+    for table in ("customer", "district", "loan_outcome", "transaction")
+)
 TRANS = [
     (b'1;10;930101;"PRIJEM";"VKLAD";700.00;700.00;"";;', "out", None),
     (b"1;10;930101;credit;credit in cash;700.0;700;;;", "duplicate", None),
-    (b"2;10;930230;PRIJEM;VKLAD;1.00;1.00;;;", "quarantined", "date: '930230' is not a day written YYMMDD"),
+    (b"2;10;930230;PRIJEM;VKLAD;1.00;1.00;;;", "quarantined", "date: '930230' is not a day written yyMMdd"),
     (b"3;10;930101;PRIJEM;VKLAD;abc;1.00;;;", "quarantined", "amount: 'abc' is not decimal(18,2)"),
     (b"4;10;930101;PRIJEM;VKLAD;1.234;1.00;;;", "quarantined", "amount: '1.234' is not decimal(18,2)"),
     (b";10;930101;PRIJEM;VKLAD;1.00;1.00;;;", "quarantined", "trans_id: is missing"),
@@ -55,7 +62,7 @@ def bronze(spark, mapping, *files):
     """Bronze rows of (name, lines) in the order of delivery, through the real splitting of lines."""
     values = [(line, name, row) for name, content in files for row, line in enumerate(content, start=2)]
     rows = spark.createDataFrame(values, "_line binary, _place string, _row long")
-    split = fields(mapping.kind, rows.select(F.col("_line").cast("string").alias("_value"), "_place", "_row"))
+    split = fields(mapping.feed, rows.select(F.col("_line").cast("string").alias("_value"), "_place", "_row"))
     numbers = {name: number for number, (name, _) in enumerate(files, start=1)}
     number = F.create_map(*(F.lit(part) for pair in numbers.items() for part in pair))[F.col("_place")]
     name = F.col("_place")
@@ -65,7 +72,7 @@ def bronze(spark, mapping, *files):
 def judged(spark, mapping, *files, known=None, replaced=()):
     known = known or {"account": spark.sql("SELECT 10L AS account_id, DATE'1993-01-01' AS opened_on")}
     rows = bronze(spark, mapping, *files)
-    return cleaning.judged(mapping, rows, known, replaced=replaced, token=tokeniser(spark, KEY))
+    return cleaning.judged([(mapping, rows)], known, replaced=replaced, token=tokeniser(spark, KEY))
 
 
 def in_bank_time():
@@ -102,12 +109,12 @@ def test_accounts_are_exact(broken):
         assert row.rows_out + row.rows_quarantined + row.rows_duplicate == len(content)
     assert [found["trans.asc"][f"rows_{verdict}"] for verdict in cleaning.VERDICTS] == [4, 14, 3]
     assert [found["late.csv"][f"rows_{verdict}"] for verdict in cleaning.VERDICTS] == [3, 1, 0]
-    assert found["trans.asc"].first_reason == "trans.asc row 4: date: '930230' is not a day written YYMMDD"
+    assert found["trans.asc"].first_reason == "trans.asc row 4: date: '930230' is not a day written yyMMdd"
     assert cleaning.refused(broken).count() == 15
 
 
 def test_good_rows_mean_the_same_in_both_languages(broken, spark):
-    accepted = cleaning.accepted(broken, "transaction").withColumns(in_bank_time())
+    accepted = cleaning.accepted(broken, SILVER["transaction"]).withColumns(in_bank_time())
     out = {row.transaction_id: row for row in accepted.collect()}
     assert sorted(out) == [1, 13, 15, 16, 17, 18, 19]
     assert out[19].amount == Decimal("2.00")
@@ -190,20 +197,20 @@ def test_coverage_is_what_files_promise_less_what_was_refused(spark):
         ("prefix", "p"): Covers.model_validate({"accounts": "every", "from": "1993-01-01", "to": "1994-03-31"}),
         ("grants", "f"): Covers.model_validate({"accounts": "listed", "to": "grant"}),
     }
-    spans = {tuple(row) for row in coverage(promises, accounts, loans, postings).collect()}
+    spans = {tuple(row) for row in promised(promises, accounts, loans, postings).collect()}
     assert spans == {
         (1, date(1993, 1, 1), date(1994, 3, 31), "prefix"),
         (2, date(1993, 2, 1), date(1994, 5, 1), "grants"),
     }
-    assert coverage({}, accounts, loans, postings).count() == 0
+    assert promised({}, accounts, loans, postings).count() == 0
 
 
 def test_mappings_fill_their_contracts_in_order_of_reference():
     seen = set()
     for mapping in MAPPINGS:
-        made = {field.name for field in mapping.fields} | {*mapping.constants, "event_ts", "known_ts"}
-        required = {column.name for column in contract_of(mapping.table).columns if not column.nullable}
+        made = {field.name for field in mapping.fields} | {"event_ts", "known_ts"}
+        required = {column.name for column in mapping.contract.columns if not column.nullable}
         assert required <= made, mapping.table
-        assert {reference.table for reference in mapping.references} <= seen, mapping.table
-        assert {field.raw for field in mapping.fields} <= set(contract_of(mapping.bronze).names)
+        assert {reference.table for reference in mapping.fill.references.values()} <= seen, mapping.table
+        assert {field.raw for field in mapping.fields if field.raw} <= set(BANK.contracts[mapping.feed.bronze].names)
         seen.add(mapping.table)

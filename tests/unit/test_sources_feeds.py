@@ -16,7 +16,8 @@ import pytest
 from pyspark.sql import Row
 from pyspark.sql import functions as F
 
-from strata.conf.feeds import FEEDS
+from strata.conf.banks import load_bank
+from strata.conf.banks.feeds import Reference
 from strata.conf.settings import Gates, load_settings
 from strata.conf.tables import SILVER
 from strata.jobs.cli import main
@@ -27,15 +28,23 @@ from strata.jobs.runtime.run import Context
 from strata.jobs.runtime.tables import Lake
 from strata.jobs.runtime.tokens import tokeniser
 from strata.jobs.sources import cleaning, flow
+from strata.jobs.sources.coverage import from_opening
 from strata.jobs.sources.deliveries import Delivery, drops
-from strata.jobs.sources.formats import check_header, header, shape, staged_rows
+from strata.jobs.sources.formats import check_header, shape, staged_rows
 from strata.jobs.sources.landing import land, numbered
-from strata.jobs.sources.mapping import Reference
-from strata.jobs.sources.simulated import SOURCE, coverage
+from strata.jobs.sources.mapping import mapping_of, mappings_of
 from tests.conftest import in_zone
 
-BY_KIND = {mapping.kind: mapping for mapping in SOURCE.mappings}
+BANK = load_bank("simulated")
+MAPPINGS = mappings_of(BANK)
+BY_KIND = {mapping.feed.kind: mapping for mapping in MAPPINGS}
 KEY = b"k" * 32
+
+
+def header(kind):
+    return BANK.feed(kind).header
+
+
 JAN, FEB, MAR = "2025-01-31", "2025-02-28", "2025-03-31"
 KNOWN = {
     "district": "SELECT 10 AS district_id",
@@ -58,7 +67,7 @@ def content(kind, rows):
         sink = pa.BufferOutputStream()
         pq.write_table(rows, sink)
         return sink.getvalue().to_pybytes()
-    head = [";".join(header(kind)).encode()] if SOURCE.kinds[kind] == "csv" else []
+    head = [";".join(header(kind)).encode()] if BANK.feed(kind).format == "csv" else []
     return b"".join(line + b"\n" for line in (*head, *rows))
 
 
@@ -66,8 +75,8 @@ def dropped(folder, kind, *files):
     """Files of one kind, given as (day, rows), in their dated folders; as found there."""
     for day, rows in files:
         (folder / day).mkdir(exist_ok=True)
-        (folder / day / f"{kind}.{SOURCE.kinds[kind]}").write_bytes(content(kind, rows))
-    return drops(folder, "landing", SOURCE.kinds)
+        (folder / day / f"{kind}.{BANK.feed(kind).format}").write_bytes(content(kind, rows))
+    return drops(folder, "landing", BANK.feeds)
 
 
 def bronze(spark, folder, kind, *files):
@@ -82,7 +91,7 @@ def bronze(spark, folder, kind, *files):
         staged[str(target)] = shape(file.path, file.name) if file.format == "parquet" else ()
     described = [(file.place, file.sha256, file.name, n, "run") for file, n in zip(found, numbered(found, []))]
     names = "_place string, _sha256 string, _source string, _delivery long, _ingest_id string"
-    rows = staged_rows(spark, kind, SOURCE.kinds[kind], staged)
+    rows = staged_rows(spark, BANK.feed(kind), staged)
     return rows.join(spark.createDataFrame(described, names), on="_place", how="inner")
 
 
@@ -90,7 +99,7 @@ def judged(spark, folder, kind, *files, mapping=None):
     mapping = mapping or BY_KIND[kind]
     known = {name: spark.sql(sql) for name, sql in KNOWN.items()}
     rows = bronze(spark, folder, kind, *files)
-    return cleaning.judged(mapping, rows, known, replaced=(), token=tokeniser(spark, KEY)).persist()
+    return cleaning.judged([(mapping, rows)], known, replaced=(), token=tokeniser(spark, KEY)).persist()
 
 
 def assert_told(rows, source, wanted, first):
@@ -142,7 +151,7 @@ def test_csv_rows_are_told_by_row_and_column(spark, tmp_path):
     assert len(out[1].account_hash) == 64 and out[16].account_hash is None
     times = rows.where("account_id = 2").select(F.col("event_ts").cast("string"), F.col("known_ts").cast("string"))
     assert tuple(times.head()) == ("2020-01-01 00:00:00", "2020-01-02 09:00:00.25")
-    assert "booked_at" not in cleaning.accepted(rows, "account").columns
+    assert "booked_at" not in cleaning.accepted(rows, SILVER["account"]).columns
 
 
 def check(check_id, customer=1, likeness="0.5", more="", match="true"):
@@ -289,7 +298,7 @@ def test_what_is_no_parquet_is_named(tmp_path):
     with pytest.raises(
         InputError, match=f"{JAN}/wealth_holding.parquet: can't be read as Parquet: .*; deliver it again"
     ):
-        check_header(drops(tmp_path, "landing", SOURCE.kinds)[0])
+        check_header(drops(tmp_path, "landing", BANK.feeds)[0])
 
 
 def account(account_id, status, booked, frequency="", product=""):
@@ -326,7 +335,7 @@ def test_versions_of_a_row(spark, tmp_path):
         MAR: ["out", "duplicate", "out"],
     }
     assert verdicts == {(day, row): v for day, found in wanted.items() for row, v in enumerate(found, start=2)}
-    silver = cleaning.accepted(rows, "account")
+    silver = cleaning.accepted(rows, SILVER["account"])
     assert silver.select(*contract_of("account").key).distinct().count() == silver.count() == 12
 
     def as_of(day):
@@ -358,9 +367,9 @@ def test_a_row_without_a_time_of_its_own_is_known_the_morning_after_its_drop(spa
 
 def test_references_may_be_several_to_one_table_and_null(spark, tmp_path):
     tie = BY_KIND["crm_tie"]
-    both = replace(
-        tie, references=(*tie.references, Reference("dst_customer_id", "customer"), Reference("loan_id", "employer"))
-    )
+    more = {"dst_customer_id": Reference(table="customer"), "loan_id": Reference(table="employer")}
+    fill = tie.fill.model_copy(update={"references": {**tie.fill.references, **more}})
+    both = mapping_of(tie.feed, fill, SILVER)
     lines = [b"1;1;2;family;;;2025-01-01;", b"2;2;1;family;;;2025-01-01;", b"3;2;3;family;8;;2025-01-01;"]
     told = judged(spark, tmp_path, "crm_tie", (JAN, lines), mapping=both).orderBy("_row").collect()
     assert [row.why.split(": ", 1)[1] for row in told] == [
@@ -378,7 +387,7 @@ def test_a_reference_brings_what_is_known_last(spark, tmp_path):
     )
     known = spark.sql(sql)
     rows = spark.sql("SELECT 7L AS employer_id UNION ALL SELECT 8L UNION ALL SELECT NULL")
-    found = cleaning._with_reference(rows, Reference("employer_id", "employer", ("since",)), known).collect()
+    found = cleaning._with_reference(rows, "employer_id", "employer_id", ["since"], known).collect()
     assert {tuple(row) for row in found} == {(7, True, date(2019, 1, 1)), (8, None, None), (None, None, None)}
 
 
@@ -397,7 +406,7 @@ def test_the_longest_kind_counts_and_days_come_in_order(tmp_path):
         (tmp_path / day).mkdir()
         for name in files:
             (tmp_path / day / name).write_bytes(gzip.compress(b"") if name.endswith(".gz") else b"")
-    found = [(file.name, file.kind) for file in drops(tmp_path, "landing", SOURCE.kinds)]
+    found = [(file.name, file.kind) for file in drops(tmp_path, "landing", BANK.feeds)]
     assert found == [
         (f"{JAN}/core_account_00001.csv", "core_account"),
         (f"{JAN}/core_account_holder_00001.csv.gz", "core_account_holder"),
@@ -414,11 +423,11 @@ def test_the_longest_kind_counts_and_days_come_in_order(tmp_path):
         ("january/core_account.csv", "january: is no folder named by a day"),
         ("2025-02-30/core_account.csv", "2025-02-30: is no folder named by a day"),
         ("20250131/core_account.csv", "20250131: is no folder named by a day"),
-        (f"{JAN}/salaries.csv", f"{JAN}/salaries.csv: of no known kind; its name must begin with one of: org_district"),
-        (f"{JAN}/core_account.json", f"{JAN}/core_account.json: core_account comes as csv: a file whose name ends in"),
+        (f"{JAN}/salaries.csv", f"{JAN}/salaries.csv: of no known kind; its name must begin with, or match, one of: "),
+        (f"{JAN}/core_account.json", f"{JAN}/core_account.json: core_account comes as csv: its name must end in"),
         (
             f"{JAN}/wealth_holding.parquet/part-0",
-            f"{JAN}/wealth_holding.parquet: wealth_holding comes as parquet: a file",
+            f"{JAN}/wealth_holding.parquet: wealth_holding comes as parquet: its name",
         ),
     ],
 )
@@ -426,23 +435,27 @@ def test_what_does_not_belong_into_the_landing_folder_is_named(tmp_path, path, p
     (tmp_path / path).parent.mkdir(parents=True, exist_ok=True)
     (tmp_path / path).write_text("")
     with pytest.raises(InputError, match=problem):
-        drops(tmp_path, "landing", SOURCE.kinds)
+        drops(tmp_path, "landing", BANK.feeds)
 
 
 def test_without_drops_there_is_nothing_to_ingest(tmp_path):
     for landing, problem in (
-        (None, "landing: this bank has no embedded files"),
-        (str(tmp_path / "nowhere"), "nowhere: no such folder; name a folder with one folder a drop"),
+        (None, "landing: name the folder of the files of bank simulated"),
+        (str(tmp_path / "nowhere"), "nowhere: no such folder; name a folder with one folder per drop"),
         (str(tmp_path), "no file in it yet"),
     ):
         with pytest.raises(InputError, match=problem):
-            flow.found(SOURCE, SimpleNamespace(landing=landing))
+            flow.found(BANK, SimpleNamespace(landing=landing))
 
 
 def test_numbers_follow_the_days_and_not_the_arrival(tmp_path):
     def file(day, text):
         return Delivery(
-            tmp_path / "x", "k", "csv", "landing", sha256(text.encode()).hexdigest(), date.fromisoformat(day)
+            tmp_path / "x",
+            BANK.feed("org_branch"),
+            "landing",
+            sha256(text.encode()).hexdigest(),
+            date.fromisoformat(day),
         )
 
     first = numbered([file(JAN, "a"), file(JAN, "b"), file(MAR, "c")], [])
@@ -455,15 +468,16 @@ def test_numbers_follow_the_days_and_not_the_arrival(tmp_path):
 def test_landing_takes_each_drop_once(spark, tmp_path):
     """A branch moves and moves back: the third drop has the first one's content and is another delivery."""
     lake = Lake(spark, str(tmp_path / "lake"))
+    lake.declare(BANK.contracts["bronze_org_branch"])
     context = Context(spark, load_settings("test"), lake, Progress("landing", None), "run", datetime.now(UTC), None)
     places = tmp_path / "landing"
     places.mkdir()
     here, there = ([f"5;{district};High Street;1;2;30;2000-01-01".encode()] for district in (10, 11))
     files = dropped(places, "org_branch", (JAN, here), (MAR, here))
-    assert land(context, "org_branch", []) == 0 and lake.read("bronze_org_branch", 0).count() == 0
-    assert land(context, "org_branch", files) == 2
+    assert land(context, BANK.feed("org_branch"), []) == 0 and lake.read("bronze_org_branch", 0).count() == 0
+    assert land(context, BANK.feed("org_branch"), files) == 2
     files = dropped(places, "org_branch", (FEB, there))
-    assert land(context, "org_branch", files) == 1 and land(context, "org_branch", files) == 0
+    assert land(context, BANK.feed("org_branch"), files) == 1 and land(context, BANK.feed("org_branch"), files) == 0
     rows = lake.read("bronze_org_branch", lake.version("bronze_org_branch")).orderBy("_delivery").collect()
     assert [(row._source, row._row, row.district_id) for row in rows] == [
         (f"{JAN}/org_branch.csv", 2, "10"),
@@ -477,20 +491,21 @@ def test_a_few_refused_rows_of_a_small_file_pass_the_gate():
     def asked(gates, refused, total=100):
         file = Row(
             _source="f",
-            table_name="t",
+            table_name="account",
             rows_out=total - refused,
             rows_quarantined=refused,
             rows_duplicate=0,
+            rows_orphaned=0,
             first_reason="r",
         )
-        flow.gate(SimpleNamespace(settings=SimpleNamespace(gates=gates)), [file])
+        flow.gate(SimpleNamespace(settings=SimpleNamespace(gates=gates)), BANK, [file])
 
     small = load_settings("simulated").gates
     asked(small, 20)
     asked(small, 30, total=3_000)
     asked(load_settings("test").gates, 1)
     for gates, refused, total in ((small, 21, 100), (small, 31, 3_000), (Gates(), 2, 100)):
-        with pytest.raises(GateError, match=f"f: {refused} of {total:,} rows break the contract of t"):
+        with pytest.raises(GateError, match=f"f: {refused} of {total:,} rows break the contract of account"):
             asked(gates, refused, total)
 
 
@@ -500,25 +515,21 @@ def test_every_account_is_covered_until_the_newest_drop_of_postings(spark):
         " (1L, DATE'2020-02-01', TIMESTAMP'2020-03-01'),"
         " (2L, DATE'2025-04-01', TIMESTAMP'2025-04-01') AS a(account_id, opened_on, known_ts)"
     )
-    lake = SimpleNamespace(read=lambda name: {"account": accounts}[name])
-    names = [("transaction", f"{JAN}/core_transaction.csv"), ("transaction", f"{MAR}/core_transaction_2.csv")]
-    files = [
-        Row(table_name=table, _source=source) for table, source in (*names, ("account", "2025-04-30/core_account.csv"))
-    ]
-    spans = {tuple(row) for row in coverage(lake, accounts, files).collect()}
+    files = [Row(_source=source) for source in (f"{JAN}/core_transaction.csv", f"{MAR}/core_transaction_2.csv")]
+    spans = {tuple(row) for row in from_opening(accounts, files).collect()}
     assert spans == {(1, date(2020, 2, 1), date(2025, 4, 1), f"{MAR}/core_transaction_2.csv")}
-    assert coverage(lake, accounts, files[2:]).count() == 0
+    assert from_opening(accounts, []).count() == 0
 
 
 def test_mappings_fill_their_contracts_in_order_of_reference():
     seen = set()
-    assert len(SOURCE.mappings) == len(FEEDS) == 36 and len({mapping.table for mapping in SOURCE.mappings}) == 36
-    for feed, mapping in zip(FEEDS, SOURCE.mappings):
+    assert len(MAPPINGS) == len(BANK.feeds) == 36 and len({mapping.table for mapping in MAPPINGS}) == 36
+    for mapping in MAPPINGS:
         contract = contract_of(mapping.table)
-        assert [field.name for field in mapping.fields] == [*contract.names[:-2], *feed.times]
-        assert tuple(field.raw for field in mapping.fields) == header(mapping.kind) == feed.delivered(contract)
+        assert [field.name for field in mapping.fields] == [*contract.names[:-2], *mapping.fill.clocks(contract)]
+        assert tuple(field.raw for field in mapping.fields) == mapping.feed.header
         assert "known_ts" in contract.key, mapping.table
-        assert {reference.table for reference in mapping.references} <= seen, mapping.table
+        assert {reference.table for reference in mapping.fill.references.values()} <= seen, mapping.table
         seen.add(mapping.table)
 
 
@@ -526,7 +537,7 @@ def test_the_plan_is_that_of_the_bank(capsys):
     assert main(["ingest", "--plan", "--env", "simulated"]) == 0
     planned = capsys.readouterr().out
     assert "bronze.bronze_core_account (append)" in planned and "silver.app_event (whole)" in planned
-    assert "standing_order" not in planned and set(SILVER) > {mapping.table for mapping in SOURCE.mappings}
+    assert "standing_order" not in planned and set(SILVER) > {mapping.table for mapping in MAPPINGS}
     assert main(["ingest", "--plan"]) == 0
     planned = capsys.readouterr().out
     assert "silver.standing_order (whole)" in planned and "app_event" not in planned

@@ -7,19 +7,20 @@ import random
 
 import pytest
 
+from strata.conf.banks import load_bank
 from strata.jobs.runtime.errors import InputError
-from strata.jobs.sources.berka import SOURCE
 from strata.jobs.sources.deliveries import content_hash, deliveries
 from strata.jobs.sources.flow import found
-from strata.jobs.sources.formats import check_header, fields, header, lines
+from strata.jobs.sources.formats import check_header, fields, lines
 from tests.conftest import having
 
+BANK = load_bank("berka")
 DISP = '"disp_id";"client_id";"account_id";"type"'
 
 
 def delivered(folder, name, content):
     (folder / name).write_bytes(content if isinstance(content, bytes) else content.encode())
-    return next(file for file in deliveries(folder, "landing", SOURCE.kinds) if file.name == name)
+    return next(file for file in deliveries(folder, "landing", BANK.feeds) if file.name == name)
 
 
 def test_content_decides_not_packing(tmp_path):
@@ -53,7 +54,7 @@ def test_good_headers_pass_with_and_without_a_mark(tmp_path, mark):
 
 def test_wrong_folders_and_files_are_named(tmp_path):
     with pytest.raises(InputError, match="nowhere: no such folder"):
-        deliveries(tmp_path / "nowhere", "landing", SOURCE.kinds)
+        deliveries(tmp_path / "nowhere", "landing", BANK.feeds)
     with pytest.raises(InputError, match="salaries.csv: of no known kind"):
         delivered(tmp_path, "salaries.csv", "")
     (tmp_path / "salaries.csv").unlink()
@@ -69,7 +70,7 @@ def test_own_files_replace_by_name_join_by_kind(tmp_path):
         for name in own:
             (tmp_path / name).write_text("")
         Settings.landing = str(tmp_path) if own else None
-        return {(file.origin, file.stem) for file in found(SOURCE, Settings)}
+        return {(file.origin, file.stem) for file in found(BANK, Settings)}
 
     embedded = names()
     assert len(embedded) == 9
@@ -101,12 +102,12 @@ def test_fields_agree_with_the_csv_module(spark):
 
     random.seed(7)
     texts = ["", "1", "a b", "x;y", 'say "so"', "Ústí", " "]
-    made = [[random.choice(texts) for _ in header("disp")] for _ in range(300)]
+    made = [[random.choice(texts) for _ in BANK.feed("disp").header] for _ in range(300)]
     lines_made = [";".join('"' + field.replace('"', '""') + '"' for field in row) for row in made]
     wanted = [next(csv.reader([line], delimiter=";")) for line in lines_made]
     values = [(line, "s", number) for number, line in enumerate(lines_made, start=2)]
     rows = spark.createDataFrame(values, "_value string, _place string, _row long")
-    parsed = fields("disp", rows).orderBy("_row").collect()
+    parsed = fields(BANK.feed("disp"), rows).orderBy("_row").collect()
     assert all(row._is_whole for row in parsed)
-    assert [[row[name] or "" for name in header("disp")] for row in parsed] == wanted
+    assert [[row[name] or "" for name in BANK.feed("disp").header] for row in parsed] == wanted
     assert bytes(parsed[0]._line) == lines_made[0].encode()
