@@ -35,7 +35,7 @@ class Declared(Frozen):
 class Bank(Frozen):
     """One bank, as its folder declares it.
 
-    ``feeds`` are in file order; ``fills`` puts them in the order in which their tables refer to each other.
+    ``feeds`` are in file order; ``ranks`` and ``fills`` are in the order in which their tables refer to each other.
     """
 
     name: str = Field(pattern=r"^[a-z][a-z0-9_]*$")
@@ -68,23 +68,31 @@ class Bank(Frozen):
         return check_zone(value)
 
     @cached_property
-    def fills(self) -> tuple[tuple[Feed, Fill], ...]:
-        """Every silver table with its feed, in the order in which the tables refer to each other."""
-        waiting = [(feed, fill) for feed in self.feeds for fill in feed.fills]
-        ordered: list[tuple[Feed, Fill]] = []
+    def ranks(self) -> tuple[tuple[str, ...], ...]:
+        """The silver tables that the feeds fill: first those that refer to none, then those that refer to these."""
+        waiting: dict[str, set[str]] = {}
+        for feed in self.feeds:
+            for fill in feed.fills:
+                waiting.setdefault(fill.table, set()).update(one.table for one in fill.references.values())
+        ranks: list[tuple[str, ...]] = []
         while waiting:
-            open_tables = {fill.table for _, fill in waiting}
-            ready = [pair for pair in waiting if not _referred(pair[1]) & open_tables]
+            ready = tuple(table for table, referred in waiting.items() if not (referred - {table}) & waiting.keys())
             if not ready:
-                raise ValueError(f"references: {', '.join(sorted(open_tables))} refer to each other in a circle")
-            ordered += ready
-            waiting = [pair for pair in waiting if pair not in ready]
-        return tuple(ordered)
+                raise ValueError(f"references: {', '.join(sorted(waiting))} refer to each other in a circle")
+            ranks.append(ready)
+            waiting = {table: referred for table, referred in waiting.items() if table not in ready}
+        return tuple(ranks)
 
     @cached_property
     def tables(self) -> tuple[str, ...]:
-        """The silver tables that the bank's feeds fill, in order of reference."""
-        return tuple(dict.fromkeys(fill.table for _, fill in self.fills))
+        """The silver tables that the bank's feeds fill, in the order in which they refer to each other."""
+        return tuple(table for rank in self.ranks for table in rank)
+
+    @cached_property
+    def fills(self) -> tuple[tuple[Feed, Fill], ...]:
+        """Every feed with each table that it fills, in the order of ``tables``."""
+        pairs = [(feed, fill) for feed in self.feeds for fill in feed.fills]
+        return tuple(sorted(pairs, key=lambda pair: self.tables.index(pair[1].table)))
 
     @cached_property
     def contracts(self) -> dict[str, Table]:
@@ -101,7 +109,3 @@ class Bank(Frozen):
         """Whether a feed says what stands in a silver column; clocks are always there."""
         fills = [fill for _, fill in self.fills if fill.table == table]
         return any(column in fill.sources(self.silver[table]) for fill in fills) or column in ("event_ts", "known_ts")
-
-
-def _referred(fill: Fill) -> set[str]:
-    return {reference.table for reference in fill.references.values()} - {fill.table}

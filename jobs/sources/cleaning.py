@@ -17,7 +17,7 @@ row that says the same as the one before it is a duplicate: a re-delivery is no 
 from __future__ import annotations
 
 import re
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from functools import reduce
 
 from pyspark.sql import Column, DataFrame
@@ -27,7 +27,7 @@ from pyspark.sql.window import Window
 from strata.conf.banks import CLOCKS, NEXT_MORNING
 from strata.conf.contracts import Table
 from strata.jobs.sources.formats import UNREADABLE, line_fault
-from strata.jobs.sources.mapping import Field, TableMapping, Texts, Token
+from strata.jobs.sources.mapping import TEXTS, Field, TableMapping, literal, text_of, texts_of
 
 ORIGIN = ("_source", "_sha256", "_delivery", "_row", "_ingest_id")
 OUT, QUARANTINED, DUPLICATE = VERDICTS = "out", "quarantined", "duplicate"
@@ -35,6 +35,7 @@ DROP = r"^(\d{4}-\d{2}-\d{2})/"
 # How a reference to nothing is told, and reasons that say nothing else.
 IS_NOT_IN = "' is not in "
 ORPHANED = rf" row \d+: ([^:;]+: '[^;]*{IS_NOT_IN}\w+(; )?)+$"
+NO_FAULTS = "CAST(array() AS array<struct<column: string, words: string>>)"
 SHOWN = 40  # characters of a refused value that a message repeats
 
 
@@ -43,31 +44,33 @@ def judged(
     known: Mapping[str, DataFrame],
     *,
     replaced: Collection[str],
-    token: Token,
 ) -> DataFrame:
     """Every bronze row of one silver table once: columns, where it came from, ``verdict``, ``column_name``, ``why``.
 
     ``parts`` are the feeds that fill the table, each with its bronze rows. ``known`` are the silver rows of the
-    referenced tables by name, ``replaced`` the hashes of files that no longer count. Shuffles: one by the key of each
-    reference (a broadcast while that table is small) and one by the table's own identity.
+    referenced tables by name, ``replaced`` the hashes of files that no longer count. SQL must know the function that
+    makes tokens (``mapping.TOKEN``). Shuffles: one by the key of each reference (a broadcast while that table is
+    small) and one by the table's own identity.
     """
     contract = parts[0][0].contract
-    faulty = [_faulty(mapping, bronze, known, token, number) for number, (mapping, bronze) in enumerate(parts)]
+    faulty = [_faulty(mapping, bronze, known, number) for number, (mapping, bronze) in enumerate(parts)]
     rows = reduce(DataFrame.unionByName, faulty)
     return _with_verdict(rows, contract, replaced, keeps_versions=parts[0][0].fill.keeps_versions)
 
 
-def _faulty(
-    mapping: TableMapping, bronze: DataFrame, known: Mapping[str, DataFrame], token: Token, number: int
-) -> DataFrame:
+def _faulty(mapping: TableMapping, bronze: DataFrame, known: Mapping[str, DataFrame], number: int) -> DataFrame:
     """The rows of one feed as silver columns, with ``faults`` and the feed's ``number``."""
-    typed = _typed(mapping, bronze, token)
+    typed = _typed(mapping, bronze)
     for column, reference in mapping.fill.references.items():
         typed = _with_reference(typed, column, mapping.keys[column], reference.brings, known[reference.table])
     dated = typed.withColumn("event_ts", F.expr(mapping.fill.event or "NULL").cast("timestamp"))
     clocked = dated.withColumn("known_ts", F.expr(mapping.fill.known).cast("timestamp"))
-    faults = _faults(mapping).alias("faults")
-    return clocked.select(*mapping.contract.names, *ORIGIN, F.lit(number).alias("_feed"), faults)
+    faults = f"{_faults(mapping)} AS faults"
+    return clocked.selectExpr(*_quoted(mapping.contract.names), *ORIGIN, f"{number} AS _feed", faults)
+
+
+def _quoted(names: Iterable[str]) -> list[str]:
+    return [f"`{name}`" for name in names]
 
 
 def accepted(rows: DataFrame, contract: Table) -> DataFrame:
@@ -105,32 +108,29 @@ def accounts(rows: DataFrame, table: str) -> DataFrame:
     )
 
 
-def _typed(mapping: TableMapping, bronze: DataFrame, token: Token) -> DataFrame:
-    """The fields and the other silver columns, the delivered ones as ``raw`` for messages, what breaks the line."""
-    texts = Texts(mapping.feed, token)
-    readable = F.col("_line") == F.encode(F.col("_line").cast("string"), "UTF-8")
-    broken = F.when(~F.col("_is_whole"), line_fault(mapping.feed, F.col("_line").cast("string")))
-    dropped = F.to_date(F.regexp_extract("_source", DROP, 1))
-    return bronze.select(
-        *(field.parse(texts).alias(field.name) for field in mapping.fields),
-        *_undelivered(mapping),
-        F.struct(*(texts[name].alias(name) for name in mapping.feed.header)).alias("raw"),
-        readable.alias("is_readable"),
-        broken.alias("broken"),
-        dropped.alias("dropped_on"),
-        F.date_add(dropped, 1).cast("timestamp").alias(NEXT_MORNING),
+def _typed(mapping: TableMapping, bronze: DataFrame) -> DataFrame:
+    """The fields and the other silver columns, the delivered texts for messages, what breaks the line."""
+    feed = mapping.feed
+    marked = bronze.selectExpr(
+        "*",
+        texts_of(feed),
+        "_line = encode(CAST(_line AS string), 'UTF-8') AS is_readable",
+        f"to_date(regexp_extract(_source, {literal(DROP)}, 1)) AS dropped_on",
+    ).withColumn("broken", F.when(~F.col("_is_whole"), line_fault(feed, F.col("_line").cast("string"))))
+    return marked.select(
+        *(field.column() for field in mapping.fields),
+        *(F.expr(sql) for sql in _undelivered(mapping)),
+        *(TEXTS, "_line", "is_readable", "broken", "dropped_on"),
+        F.expr(f"CAST(date_add(dropped_on, 1) AS timestamp) AS {NEXT_MORNING}"),
         *ORIGIN,
     )
 
 
-def _undelivered(mapping: TableMapping) -> list[Column]:
+def _undelivered(mapping: TableMapping) -> list[str]:
     """The silver columns that the files don't have, as nulls."""
     present = {*CLOCKS, *(field.name for field in mapping.fields)}
-    return [
-        F.lit(None).cast(column.type).alias(column.name)
-        for column in mapping.contract.columns
-        if column.name not in present
-    ]
+    absent = (column for column in mapping.contract.columns if column.name not in present)
+    return [f"CAST(NULL AS {column.type}) AS `{column.name}`" for column in absent]
 
 
 def _with_reference(rows: DataFrame, column: str, key: str, brings: Sequence[str], known: DataFrame) -> DataFrame:
@@ -144,75 +144,84 @@ def _flag(column: str) -> str:
     return f"has_{column}"
 
 
-def _faults(mapping: TableMapping) -> Column:
-    """What is wrong with a row: an array of (column, words); empty for a good row.
+def _faults(mapping: TableMapping) -> str:
+    """What is wrong with a row, as SQL: an array of (column, words); empty for a good row.
 
     A line that can't be split or read is told as that alone; row rules are tested when all fields are good.
     """
-    meant = f"is not {mapping.feed.encoding.upper()}"
+    meant = literal(f"is not {mapping.feed.encoding.upper()}")
     encoding = _compact([_encoding_fault(name, meant) for name in mapping.feed.header])
-    unreadable = F.when(F.size(encoding) > 0, encoding).otherwise(F.array(_fault(None, F.lit(meant))))
     fields = _compact([_field_fault(field, mapping.contract) for field in mapping.fields])
     rules = _compact(_rule_faults(mapping))
     # Another encoding than UTF-8 was read when the file was staged, and what it couldn't read stands there as such.
-    is_readable = F.col("is_readable")
-    if mapping.feed.encoding != "utf-8":
-        is_readable = is_readable & ~F.col("_line").cast("string").contains(UNREADABLE)
+    unread = f"contains(CAST(_line AS string), {literal(UNREADABLE)})" if mapping.feed.encoding != "utf-8" else "false"
     return (
-        F.when(~is_readable, unreadable)
-        .when(F.col("broken").isNotNull(), F.array(_fault(None, F.col("broken"))))
-        .when(F.size(fields) > 0, fields)
-        .otherwise(rules)
+        f"CASE WHEN NOT is_readable OR {unread} THEN"
+        f" CASE WHEN size({encoding}) > 0 THEN {encoding} ELSE array({_fault(None, meant)}) END"
+        f" WHEN broken IS NOT NULL THEN array({_fault(None, 'broken')})"
+        f" WHEN size({fields}) > 0 THEN {fields} ELSE {rules} END"
     )
 
 
-def _fault(column: str | None, words: Column) -> Column:
-    prefix = F.lit(f"{column}: " if column else "")
-    return F.struct(F.lit(column).cast("string").alias("column"), F.concat(prefix, words).alias("words"))
+def _fault(column: str | None, words: str) -> str:
+    """One fault; ``words`` are SQL."""
+    if column is None:
+        return f"named_struct('column', CAST(NULL AS string), 'words', {words})"
+    return f"named_struct('column', {literal(column)}, 'words', concat({literal(column + ': ')}, {words}))"
 
 
-def _compact(faults: list[Column]) -> Column:
-    return F.filter(F.array(*faults), lambda fault: fault.isNotNull())
+def _when(condition: str, column: str | None, words: str) -> str:
+    return f"CASE WHEN {condition} THEN {_fault(column, words)} END"
 
 
-def _encoding_fault(raw: str, meant: str) -> Column:
-    return F.when(F.col(f"raw.`{raw}`").contains(UNREADABLE), _fault(raw, F.lit(meant)))
+def _compact(faults: list[str]) -> str:
+    listed = f"array({', '.join(faults)})" if faults else NO_FAULTS
+    return f"filter({listed}, fault -> fault IS NOT NULL)"
 
 
-def _field_fault(field: Field, contract: Table) -> Column:
+def _encoding_fault(raw: str, meant: str) -> str:
+    return _when(f"contains({text_of(raw)}, {literal(UNREADABLE)})", raw, meant)
+
+
+def _field_fault(field: Field, contract: Table) -> str:
     """Given but not understood, or not given though silver needs it."""
-    given, value = F.col(f"raw.`{field.raw}`") if field.raw else F.lit(None), F.col(field.name)
     optional = any(column.nullable for column in contract.columns if column.name == field.name)
-    shown = F.concat(F.lit("'"), F.substring(given, 1, SHOWN), F.lit(f"' is not {field.expected}"))
-    fault = F.when(value.isNull() & given.isNotNull(), _fault(field.raw, shown))
-    return fault if optional else fault.when(value.isNull(), _fault(field.raw or field.name, F.lit("is missing")))
+    cases = []
+    if field.raw is not None:
+        given = text_of(field.raw)
+        end = literal(f"' is not {field.expected}")
+        shown = f"concat('\\'', substring({given}, 1, {SHOWN}), {end})"
+        cases.append(f"WHEN `{field.name}` IS NULL AND {given} IS NOT NULL THEN {_fault(field.raw, shown)}")
+    if not optional:
+        missing = _fault(field.raw or field.name, "'is missing'")
+        cases.append(f"WHEN `{field.name}` IS NULL THEN {missing}")
+    return f"CASE {' '.join(cases)} END" if cases else "NULL"
 
 
-def _rule_faults(mapping: TableMapping) -> list[Column]:
+def _rule_faults(mapping: TableMapping) -> list[str]:
     raw = {field.name: field.raw for field in mapping.fields if field.raw}
     rules = [
-        F.when(~F.expr(check.sql), _fault(_first_column(check.sql, raw), F.lit(check.reason)))
+        _when(f"NOT ({check.sql})", _first_column(check.sql, raw), literal(check.reason))
         for check in mapping.contract.checks
     ]
     orphans = [
-        F.when(
-            F.col(_flag(column)).isNull() & F.col(column).isNotNull(),
-            _fault(
-                raw.get(column, column),
-                F.concat(F.lit("'"), _shown(mapping, column), F.lit(f"{IS_NOT_IN}{reference.table}")),
-            ),
+        _when(
+            f"{_flag(column)} IS NULL AND `{column}` IS NOT NULL",
+            raw.get(column, column),
+            f"concat('\\'', {_shown(mapping, column)}, {literal(IS_NOT_IN + reference.table)})",
         )
         for column, reference in mapping.fill.references.items()
     ]
     return [*rules, *orphans]
 
 
-def _shown(mapping: TableMapping, column: str) -> Column:
+def _shown(mapping: TableMapping, column: str) -> str:
     """A value that refers to nothing, as it was delivered: what is made of it would mean nothing to its sender."""
     source = mapping.fill.sources(mapping.contract)[column]
     if source.id is None:
-        return F.col(column).cast("string")
-    return F.concat_ws(source.join, *(F.col(f"raw.`{part}`") for part in source.parts(column)))
+        return f"CAST(`{column}` AS string)"
+    parts = ", ".join(text_of(part) for part in source.parts(column))
+    return f"concat_ws({literal(source.join)}, {parts})"
 
 
 def _first_column(sql: str, raw: Mapping[str, str]) -> str | None:

@@ -22,7 +22,7 @@ from strata.jobs.sources.coverage import covered_spans
 from strata.jobs.sources.deliveries import Delivery, deliveries, drops, stem
 from strata.jobs.sources.formats import check_header
 from strata.jobs.sources.landing import land
-from strata.jobs.sources.mapping import mappings_of
+from strata.jobs.sources.mapping import TOKEN, mappings_of
 
 EMBEDDED, LANDED = "embedded", "landing"
 # Where the key may be made at the first run: a person's own machine and tests, never a cluster.
@@ -108,15 +108,18 @@ def validate(context: Context, bank: Bank, files: Sequence[Row]) -> dict[str, Da
     """
     gone = _replaced_hashes(bank, files)
     key = load_key(context.settings.token_key_file, make=context.settings.env in OWN_MACHINE)
-    token = tokeniser(context.spark, key)
+    context.spark.udf.register(TOKEN, tokeniser(context.spark, key))
     mappings = mappings_of(bank)
     rows: dict[str, DataFrame] = {}
     known: dict[str, DataFrame] = {}
-    for table in bank.tables:
+
+    def judge(table: str) -> DataFrame:
         parts = [(one, context.lake.read(one.feed.bronze)) for one in mappings if one.table == table]
-        judged = cleaning.judged(parts, known, replaced=gone, token=token)
-        rows[table] = judged.localCheckpoint(eager=False)
-        known[table] = cleaning.accepted(rows[table], bank.silver[table])
+        return cleaning.judged(parts, known, replaced=gone).localCheckpoint(eager=False)
+
+    for tables in bank.ranks:
+        rows |= zip(tables, at_once(judge, tables), strict=True)
+        known |= {table: cleaning.accepted(rows[table], bank.silver[table]) for table in tables}
     return rows
 
 

@@ -1,4 +1,7 @@
-"""From a feed's declaration to Spark columns: how delivered texts become the columns of one silver table."""
+"""From a feed's declaration to Spark SQL: how delivered texts become the columns of one silver table.
+
+SQL and not columns: a table has some thousand small expressions, and each step of a column costs a call of the JVM.
+"""
 
 from __future__ import annotations
 
@@ -15,6 +18,7 @@ from strata.conf.banks import Bank, Feed, Fill, Source
 from strata.conf.banks.notation import (
     EPOCHS,
     EXCEL_DAYS,
+    ISO_DAY,
     MONTHS,
     Notation,
     Pattern,
@@ -27,43 +31,45 @@ from strata.conf.banks.notation import (
 from strata.conf.contracts import Table
 from strata.jobs.runtime.errors import UsageError
 
-Token = Callable[[Column], Column]
-Parser = Callable[["Texts"], Column]
-# Of the first 16 hexadecimal digits of a token, the half of the numbers that a bigint holds without a sign.
+# The delivered fields of a row, in a struct of this name: trimmed, null where nothing is there.
+TEXTS = "_texts"
+# The function that makes tokens, as SQL knows it.
+TOKEN = "strata_token"
+# Of a token the first 16 hexadecimal digits, and the half of those numbers that a bigint holds without a sign.
 ID_DIGITS, ID_LIMIT = 16, 1 << 63
-UNIX_OF_EXCEL = "1899-12-30"
+EXCEL_ZERO = "DATE'1899-12-30'"
+WHOLE, SERIAL, PARENTHESES = r"^-?\d{1,15}$", r"^\d{1,6}$", r"^\((.*)\)$"
+QUOTED_ZEROS = "'00'"
 
 
-@dataclass(frozen=True)
-class Texts:
-    """The delivered fields of a row: trimmed, null where the field is empty or says that nothing is there."""
-
-    feed: Feed
-    token: Token
+class DeliveredRow:
+    """What a function of the bank's own is given: each delivered column as a Spark column of trimmed texts."""
 
     def __getitem__(self, raw: str) -> Column:
-        return self.text(raw, trim=True)
-
-    def text(self, raw: str, *, trim: bool) -> Column:
-        """One field; its spaces stay where ``trim`` is off."""
-        trimmed = F.trim(F.col(f"`{raw}`"))
-        shown = trimmed if trim else F.col(f"`{raw}`")
-        return F.when(~trimmed.isin("", *self.feed.nothing(raw)), shown)
+        return F.expr(text_of(raw))
 
 
 @dataclass(frozen=True)
 class Field:
-    """One silver column: the delivered column that answers for it (none for a constant), parser, what it expects."""
+    """One silver column: the delivered column that answers for it (none for a constant), its value, what it expects."""
 
     name: str
     raw: str | None
-    parse: Parser
+    # SQL, or a function of the bank's own and the SQL type of its answer.
+    value: str | tuple[Callable[[DeliveredRow], Column], str]
     expected: str
+
+    def column(self) -> Column:
+        """The value under its name."""
+        if isinstance(self.value, str):
+            return F.expr(f"{self.value} AS `{self.name}`")
+        function, kind = self.value
+        return function(DeliveredRow()).cast(kind).alias(self.name)
 
 
 @dataclass(frozen=True)
 class TableMapping:
-    """From the files of one feed to one silver table, as Spark columns."""
+    """From the files of one feed to one silver table, as Spark SQL over the delivered texts."""
 
     feed: Feed
     fill: Fill
@@ -76,6 +82,27 @@ class TableMapping:
     def table(self) -> str:
         """The silver table."""
         return self.fill.table
+
+
+def literal(text: str) -> str:
+    """A text as SQL writes it."""
+    escaped = text.replace("\\", "\\\\").replace("'", "\\'")
+    return f"'{escaped}'"
+
+
+def text_of(raw: str) -> str:
+    """A delivered field: trimmed, null where nothing is there."""
+    return f"{TEXTS}.`{raw}`"
+
+
+def texts_of(feed: Feed) -> str:
+    """The struct of all delivered fields: trimmed, null where a field is empty or says that nothing is there."""
+
+    def cleaned(raw: str) -> str:
+        nothing = ", ".join(literal(word) for word in ("", *feed.nothing(raw)))
+        return f"{literal(raw)}, CASE WHEN trim(`{raw}`) NOT IN ({nothing}) THEN trim(`{raw}`) END"
+
+    return f"named_struct({', '.join(map(cleaned, feed.header))}) AS {TEXTS}"
 
 
 def mappings_of(bank: Bank) -> tuple[TableMapping, ...]:
@@ -109,131 +136,132 @@ def _functions(folder: Path) -> ModuleType | None:
     module = importlib.util.module_from_spec(spec)
     try:
         spec.loader.exec_module(module)
-    except Exception as wrong:
-        raise UsageError(f"{path}: can't be imported: {type(wrong).__name__}: {wrong}") from wrong
+    except ImportError as wrong:
+        raise UsageError(f"{path}: can't be imported: {wrong}") from None
     return module
 
 
 def _field(name: str, kind: str, source: Source, feed: Feed, functions: ModuleType | None) -> Field:
     raw, parts = source.answers_for(name), source.parts(name)
-    notation = source.within(feed.notation)
-    if source.constant is not None:
-        return Field(name, raw, lambda _: F.lit(str(source.constant)).cast(kind), kind)
-    if source.sql is not None:
-        sql = source.sql
-        return Field(name, raw, lambda _: F.expr(sql).cast(kind), source.expects or kind)
     if source.python is not None:
-        function = getattr(functions, source.python)
-        return Field(name, raw, lambda row: function(row).cast(kind), str(source.expects))
+        return Field(name, raw, (getattr(functions, source.python), kind), str(source.expects))
+    return Field(name, raw, *_sql(kind, parts, source, source.within(feed.notation)))
+
+
+def _sql(kind: str, parts: tuple[str, ...], source: Source, notation: Notation) -> tuple[str, str]:
+    """The value as SQL, and what it expects, in words."""
+    if source.constant is not None:
+        return f"CAST({literal(str(source.constant))} AS {kind})", kind
+    if source.sql is not None:
+        return f"CAST(({source.sql}) AS {kind})", source.expects or kind
     if source.token:
-        return Field(name, raw, lambda row: row.token(_joined(row, parts, source.join)), "text")
+        return f"{TOKEN}({_joined(parts, source.join)})", "text"
     if source.id is not None:
-        return Field(name, raw, _identifier(source.id, parts, source.join), "an identifier")
+        return _identifier(source.id, _joined(parts, source.join)), "an identifier"
     (only,) = parts
     if source.map is not None:
-        expected = f"one of {', '.join(source.map)}"
-        return Field(name, raw, lambda row: _meaning(row[only], source.map or {}).cast(kind), expected)
-    return Field(name, raw, _parser(only, kind, notation), example_of(kind, notation))
+        return f"CAST({_meaning(text_of(only), source.map)} AS {kind})", f"one of {', '.join(source.map)}"
+    return _parsed(only, kind, notation), example_of(kind, notation)
 
 
-def _joined(row: Texts, parts: tuple[str, ...], between: str) -> Column:
+def _joined(parts: tuple[str, ...], between: str) -> str:
     """The parts as one text; null where the last one is, empty for others that aren't there."""
     *first, last = parts
     if not first:
-        return row[last]
-    texts = [text for part in first for text in (F.coalesce(row[part], F.lit("")), F.lit(between))]
-    return F.concat(*texts, row[last])
+        return text_of(last)
+    texts = [text for part in first for text in (f"coalesce({text_of(part)}, '')", literal(between))]
+    return f"concat({', '.join([*texts, text_of(last)])})"
 
 
-def _identifier(space: str, parts: tuple[str, ...], between: str) -> Parser:
+def _identifier(space: str, text: str) -> str:
     """A number from 0 to 2^63 - 1 made of the text by the bank's key; ``space`` keeps accounts from being customers.
 
     Two texts of a hundred million get the same number once in some 2,000 such banks.
     """
-
-    def parse(row: Texts) -> Column:
-        text = _joined(row, parts, between)
-        hexadecimal = F.substring(row.token(F.concat(F.lit(f"{space}:"), text)), 1, ID_DIGITS)
-        number = F.conv(hexadecimal, 16, 10).cast("decimal(20,0)")
-        return (number % F.lit(ID_LIMIT).cast("decimal(20,0)")).cast("bigint")
-
-    return parse
+    digits = f"substring({TOKEN}(concat({literal(space + ':')}, {text})), 1, {ID_DIGITS})"
+    number = f"CAST(conv({digits}, 16, 10) AS decimal(20,0))"
+    return f"CAST({number} % CAST({ID_LIMIT} AS decimal(20,0)) AS bigint)"
 
 
-def _meaning(word: Column, meanings: Mapping[str, object]) -> Column:
-    """The meaning of ``word`` as text; null for a word that isn't listed."""
-    pairs = [(key, str(value).lower() if isinstance(value, bool) else str(value)) for key, value in meanings.items()]
-    table = F.create_map(*(F.lit(part) for pair in pairs for part in pair))
-    return F.when(word.isNotNull(), F.try_element_at(table, word))
+def _meaning(word: str, meanings: Mapping[str, object]) -> str:
+    """The meaning of a word as text; null for a word that isn't listed."""
+    cases = " ".join(f"WHEN {literal(key)} THEN {literal(_as_text(value))}" for key, value in meanings.items())
+    return f"CASE {word} {cases} END"
 
 
-def _parser(raw: str, kind: str, notation: Notation) -> Parser:
+def _as_text(value: object) -> str:
+    return str(value).lower() if isinstance(value, bool) else str(value)
+
+
+def _parsed(raw: str, kind: str, notation: Notation) -> str:
     """The reading of one delivered column as an SQL type."""
+    text = text_of(raw)
     if kind == "string":
-        return lambda row: row.text(raw, trim=notation.trim)
+        return text if notation.trim else f"CASE WHEN {text} IS NOT NULL THEN `{raw}` END"
     if kind == "boolean":
-        return lambda row: F.when(row[raw].isin("true", "false"), row[raw] == "true")
+        return f"CASE {text} WHEN 'true' THEN true WHEN 'false' THEN false END"
     if kind in ("date", "timestamp"):
-        return lambda row: _moment(row[raw], kind, notation)
+        return _moment(text, kind, notation)
     expression = number_expression(kind, notation) if whole_number(kind) else real_expression(notation)
-    return lambda row: _number(row[raw], kind, expression, notation)
-
-
-def _number(text: Column, kind: str, expression: str, notation: Notation) -> Column:
-    """An exact number is never rounded: a text with more decimals than the type has is none."""
-    plain = F.translate(text, notation.thousands, "") if notation.thousands else text
-    plain = F.translate(plain, notation.decimal, ".") if notation.decimal != "." else plain
-    if notation.sign == "behind":
-        plain = F.regexp_replace(plain, r"^(.*?)([+-])$", "$2$1")
-    if notation.sign == "parentheses":
-        plain = F.regexp_replace(plain, r"^\((.*)\)$", "-$1")
-    if notation.unit != 1:
-        wide = "double" if kind == "double" else "decimal(38,10)"
-        value = plain.cast(wide) * F.lit(str(notation.unit)).cast("double" if kind == "double" else "decimal(20,10)")
-    else:
-        value = plain
-    return F.when(text.rlike(expression), value.cast(kind))
-
-
-def _moment(text: Column, kind: str, notation: Notation) -> Column:
-    """A day, or a time in the feed's zone (the bank's, which the session has, where it says none)."""
-    pattern = notation.days if kind == "date" else notation.times
-    if pattern in EPOCHS:
-        seconds = F.timestamp_seconds if pattern == "epoch_seconds" else F.timestamp_millis
-        return F.when(text.rlike(r"^-?\d{1,15}$"), seconds(text.cast("bigint"))).cast(kind)
-    if pattern == EXCEL_DAYS:
-        day = F.date_add(F.lit(UNIX_OF_EXCEL).cast("date"), text.cast("int"))
-        return F.when(text.rlike(r"^\d{1,6}$"), day).cast(kind)
-    found = day_pattern(pattern)
-    iso = _iso_text(text, found, notation, with_time=kind == "timestamp")
-    return F.when(text.rlike(found.expression), iso.cast(kind))
-
-
-def _iso_text(text: Column, pattern: Pattern, notation: Notation, *, with_time: bool) -> Column:
-    """The text as ISO 8601 has it, from the groups of its pattern."""
-    part = {
-        name: F.regexp_extract(text, pattern.expression, number) for number, name in enumerate(pattern.groups, start=1)
-    }
-    day = F.concat_ws("-", _year(part, notation), _month(part), F.lpad(part["day"], 2, "0"))
-    if not with_time:
-        return day
-    clock = F.concat_ws(":", *(F.lpad(part.get(name, F.lit("00")), 2, "0") for name in ("hour", "minute", "second")))
-    fraction = part.get("fraction", F.lit(""))
-    zone = F.lit(notation.zone or "")
-    offset = F.when(part["offset"] != "", part["offset"]).otherwise(zone) if "offset" in part else zone
-    return F.concat(
-        day, F.lit("T"), clock, F.when(fraction != "", F.concat(F.lit("."), fraction)).otherwise(""), offset
+    return (
+        f"CASE WHEN {text} RLIKE {literal(expression)} THEN CAST({_plain_number(text, kind, notation)} AS {kind}) END"
     )
 
 
-def _year(part: Mapping[str, Column], notation: Notation) -> Column:
-    if "year" in part:
-        return part["year"]
-    return F.concat(F.lit(f"{(notation.century or 0) // 100:02d}"), part["short_year"])
+def _plain_number(text: str, kind: str, notation: Notation) -> str:
+    """The text of a number as SQL casts it, in ones."""
+    plain = f"translate({text}, {literal(notation.thousands)}, '')" if notation.thousands else text
+    plain = f"translate({plain}, {literal(notation.decimal)}, '.')" if notation.decimal != "." else plain
+    if notation.sign == "behind":
+        plain = f"regexp_replace({plain}, '^(.*?)([+-])$', '$2$1')"
+    if notation.sign == "parentheses":
+        plain = f"regexp_replace({plain}, {literal(PARENTHESES)}, '-$1')"
+    if notation.unit == 1:
+        return plain
+    wide, unit = ("double", "double") if kind == "double" else ("decimal(28,10)", "decimal(10,6)")
+    return f"CAST({plain} AS {wide}) * CAST('{notation.unit:f}' AS {unit})"
 
 
-def _month(part: Mapping[str, Column]) -> Column:
+def _moment(text: str, kind: str, notation: Notation) -> str:
+    """A day, or a time in the feed's zone (the bank's, which the session has, where it says none)."""
+    pattern = notation.days if kind == "date" else notation.times
+    if pattern in EPOCHS:
+        seconds = "timestamp_seconds" if pattern == "epoch_seconds" else "timestamp_millis"
+        return f"CASE WHEN {text} RLIKE {literal(WHOLE)} THEN CAST({seconds}(CAST({text} AS bigint)) AS {kind}) END"
+    if pattern == EXCEL_DAYS:
+        day = f"CAST(date_add({EXCEL_ZERO}, CAST({text} AS int)) AS {kind})"
+        return f"CASE WHEN {text} RLIKE {literal(SERIAL)} THEN {day} END"
+    found = day_pattern(pattern)
+    iso = _iso_text(text, found, notation, with_time=kind == "timestamp")
+    return f"CASE WHEN {text} RLIKE {literal(found.expression)} THEN CAST({iso} AS {kind}) END"
+
+
+def _iso_text(text: str, pattern: Pattern, notation: Notation, *, with_time: bool) -> str:
+    """The text as ISO 8601 has it, from the groups of its pattern."""
+    if pattern == day_pattern(ISO_DAY):
+        return text
+    part = {
+        name: f"regexp_extract({text}, {literal(pattern.expression)}, {number})"
+        for number, name in enumerate(pattern.groups, start=1)
+    }
+    day = f"concat_ws('-', {_year(part, notation)}, {_month(part)}, lpad({part['day']}, 2, '0'))"
+    if not with_time:
+        return day
+    clock = ", ".join(f"lpad({part.get(name, QUOTED_ZEROS)}, 2, '0')" for name in ("hour", "minute", "second"))
+    pieces = [day, "'T'", f"concat_ws(':', {clock})"]
+    if "fraction" in part:
+        pieces.append(f"CASE WHEN {part['fraction']} <> '' THEN concat('.', {part['fraction']}) ELSE '' END")
+    zone = literal(notation.zone or "")
+    pieces.append(f"coalesce(nullif({part['offset']}, ''), {zone})" if "offset" in part else zone)
+    return f"concat({', '.join(pieces)})"
+
+
+def _year(part: Mapping[str, str], notation: Notation) -> str:
+    return part["year"] if "year" in part else f"concat('{(notation.century or 0) // 100:02d}', {part['short_year']})"
+
+
+def _month(part: Mapping[str, str]) -> str:
     if "month" in part:
-        return F.lpad(part["month"], 2, "0")
-    numbers = F.create_map(*(F.lit(one) for n, name in enumerate(MONTHS, start=1) for one in (name, f"{n:02d}")))
-    return F.try_element_at(numbers, F.upper(part["month_name"]))
+        return f"lpad({part['month']}, 2, '0')"
+    cases = " ".join(f"WHEN '{name}' THEN '{number:02d}'" for number, name in enumerate(MONTHS, start=1))
+    return f"CASE upper({part['month_name']}) {cases} END"

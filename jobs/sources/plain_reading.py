@@ -1,4 +1,4 @@
-"""Delivered texts read by plain Python, as the mappings have Spark read them: for samples, in seconds, without a session.
+"""Delivered texts read by plain Python as the mappings have Spark read them: for samples, in seconds, no session.
 
 The patterns and expressions are those of ``strata.conf.banks.notation``, so both readers take the same texts.
 """

@@ -18,7 +18,7 @@ from strata.jobs.runtime.tokens import tokeniser
 from strata.jobs.sources import cleaning
 from strata.jobs.sources.coverage import promised
 from strata.jobs.sources.formats import fields
-from strata.jobs.sources.mapping import mappings_of
+from strata.jobs.sources.mapping import TOKEN, mappings_of
 
 KEY = b"k" * 32
 BANK = load_bank("berka")
@@ -72,7 +72,8 @@ def bronze(spark, mapping, *files):
 def judged(spark, mapping, *files, known=None, replaced=()):
     known = known or {"account": spark.sql("SELECT 10L AS account_id, DATE'1993-01-01' AS opened_on")}
     rows = bronze(spark, mapping, *files)
-    return cleaning.judged([(mapping, rows)], known, replaced=replaced, token=tokeniser(spark, KEY))
+    spark.udf.register(TOKEN, tokeniser(spark, KEY))
+    return cleaning.judged([(mapping, rows)], known, replaced=replaced)
 
 
 def in_bank_time():

@@ -32,7 +32,7 @@ from strata.jobs.sources.coverage import from_opening
 from strata.jobs.sources.deliveries import Delivery, drops
 from strata.jobs.sources.formats import check_header, shape, staged_rows
 from strata.jobs.sources.landing import land, numbered
-from strata.jobs.sources.mapping import mapping_of, mappings_of
+from strata.jobs.sources.mapping import TOKEN, mapping_of, mappings_of
 from tests.conftest import in_zone
 
 BANK = load_bank("simulated")
@@ -99,7 +99,8 @@ def judged(spark, folder, kind, *files, mapping=None):
     mapping = mapping or BY_KIND[kind]
     known = {name: spark.sql(sql) for name, sql in KNOWN.items()}
     rows = bronze(spark, folder, kind, *files)
-    return cleaning.judged([(mapping, rows)], known, replaced=(), token=tokeniser(spark, KEY)).persist()
+    spark.udf.register(TOKEN, tokeniser(spark, KEY))
+    return cleaning.judged([(mapping, rows)], known, replaced=()).persist()
 
 
 def assert_told(rows, source, wanted, first):
