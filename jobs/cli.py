@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from importlib import import_module
 
 from strata.jobs import feature_commands
+from strata.jobs.bank_commands import COMMANDS
 from strata.jobs.runtime.run import Job, run
 
 # In the order of the flow; each module holds one JOB and is a spark-submit main of its own.
@@ -42,16 +43,20 @@ def main(argv: Sequence[str] | None = None) -> int:
     if not arguments or arguments[0] in ("-h", "--help"):
         print(_overview(known))
         return 0
+    if arguments[0] in COMMANDS:
+        return COMMANDS[arguments[0]].run(arguments[1:])
     two = " ".join(arguments[:2])
     if two in known:
         return run(known[two], arguments[2:])
     if arguments[0] not in known:
-        print(f"strata: there is no job {arguments[0]!r}; there are: {', '.join(known)}", file=sys.stderr)
+        print(f"strata: there is no job {arguments[0]!r}; there are: {', '.join([*COMMANDS, *known])}", file=sys.stderr)
         return 2
     return run(known[arguments[0]], arguments[1:])
 
 
 def _overview(known: dict[str, Job]) -> str:
     lines = "\n".join(f"  {name:<21} {job.help}" for name, job in known.items())
-    usage = "usage: strata <job> [--env ENV] [--as-of DAY] [--plan] …"
-    return f"{usage}\n\njobs, in the order of the flow:\n{lines}\n\nstrata <job> --help tells more."
+    setting_up = "\n".join(f"  {name:<21} {command.help}" for name, command in COMMANDS.items())
+    usage = "usage: strata <job> [--bank DIR] [--env ENV] [--as-of DAY] [--plan] …"
+    parts = [usage, f"to set up a bank of your own:\n{setting_up}", f"jobs, in the order of the flow:\n{lines}"]
+    return "\n\n".join([*parts, "strata <job> --help tells more."])

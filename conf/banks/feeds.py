@@ -76,6 +76,9 @@ class Source(Notation):
     join: str = ""
     # What each delivered word means; any other word breaks the row.
     map: Mapping[str, Any] | None = None
+    # Of a number: without its sign; or a word for its sign, such as {positive: credit, negative: debit}.
+    absolute: bool = False
+    by_sign: Mapping[Literal["positive", "negative"], str] | None = None
     # A keyed token of the text stands in silver, the text itself in bronze alone.
     token: bool = False
     # A number made of the text by the bank's key: for identifiers that are no numbers. Columns with the same word here
@@ -87,12 +90,16 @@ class Source(Notation):
     # A function in the bank's functions.py, from the delivered row to a Spark column; `expects` says in words what for.
     python: str | None = None
     expects: str | None = None
+    # Whether a row without it is refused though silver allows null there.
+    needed: bool = False
     # For a column that silver doesn't have and that only the clocks need: its SQL type.
     type: str | None = None
 
     @model_validator(mode="after")
     def _has_one_manner(self) -> Self:
-        given = [name for name in ("constant", "sql", "python", "map", "id") if getattr(self, name) is not None]
+        given = [
+            name for name in ("constant", "sql", "python", "map", "by_sign", "id") if getattr(self, name) is not None
+        ]
         given += ["token"] if self.token else []
         if len(given) > 1:
             raise ValueError(f"give one of {' and '.join(given)}, not both")

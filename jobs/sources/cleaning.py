@@ -151,7 +151,7 @@ def _faults(mapping: TableMapping) -> str:
     """
     meant = literal(f"is not {mapping.feed.encoding.upper()}")
     encoding = _compact([_encoding_fault(name, meant) for name in mapping.feed.header])
-    fields = _compact([_field_fault(field, mapping.contract) for field in mapping.fields])
+    fields = _compact([_field_fault(field) for field in mapping.fields])
     rules = _compact(_rule_faults(mapping))
     # Another encoding than UTF-8 was read when the file was staged, and what it couldn't read stands there as such.
     unread = f"contains(CAST(_line AS string), {literal(UNREADABLE)})" if mapping.feed.encoding != "utf-8" else "false"
@@ -183,16 +183,15 @@ def _encoding_fault(raw: str, meant: str) -> str:
     return _when(f"contains({text_of(raw)}, {literal(UNREADABLE)})", raw, meant)
 
 
-def _field_fault(field: Field, contract: Table) -> str:
-    """Given but not understood, or not given though silver needs it."""
-    optional = any(column.nullable for column in contract.columns if column.name == field.name)
+def _field_fault(field: Field) -> str:
+    """Given but not understood, or not given though it is needed."""
     cases = []
     if field.raw is not None:
         given = text_of(field.raw)
         end = literal(f"' is not {field.expected}")
         shown = f"concat('\\'', substring({given}, 1, {SHOWN}), {end})"
         cases.append(f"WHEN `{field.name}` IS NULL AND {given} IS NOT NULL THEN {_fault(field.raw, shown)}")
-    if not optional:
+    if field.needed:
         missing = _fault(field.raw or field.name, "'is missing'")
         cases.append(f"WHEN `{field.name}` IS NULL THEN {missing}")
     return f"CASE {' '.join(cases)} END" if cases else "NULL"

@@ -40,6 +40,8 @@ ID_DIGITS, ID_LIMIT = 16, 1 << 63
 EXCEL_ZERO = "DATE'1899-12-30'"
 WHOLE, SERIAL, PARENTHESES = r"^-?\d{1,15}$", r"^\d{1,6}$", r"^\((.*)\)$"
 QUOTED_ZEROS = "'00'"
+# The type of a number of which only the sign counts.
+ANY_NUMBER = "decimal(38,10)"
 
 
 class DeliveredRow:
@@ -58,6 +60,8 @@ class Field:
     # SQL, or a function of the bank's own and the SQL type of its answer.
     value: str | tuple[Callable[[DeliveredRow], Column], str]
     expected: str
+    # Whether a row without a value is refused.
+    needed: bool
 
     def column(self) -> Column:
         """The value under its name."""
@@ -117,8 +121,9 @@ def mapping_of(
     """How ``feed`` fills one of its tables. ``functions`` are those of the bank's folder."""
     contract = tables[fill.table]
     types = {column.name: column.type for column in contract.columns}
+    nullable = {column.name for column in contract.columns if column.nullable}
     fields = tuple(
-        _field(name, str(types.get(name, source.type)), source, feed, functions)
+        _field(name, str(types.get(name, source.type)), source, feed, functions, needed=name not in nullable)
         for name, source in fill.sources(contract).items()
     )
     keys = {column: tables[reference.table].key[0] for column, reference in fill.references.items()}
@@ -141,11 +146,12 @@ def _functions(folder: Path) -> ModuleType | None:
     return module
 
 
-def _field(name: str, kind: str, source: Source, feed: Feed, functions: ModuleType | None) -> Field:
+def _field(name: str, kind: str, source: Source, feed: Feed, functions: ModuleType | None, *, needed: bool) -> Field:
+    needed = needed or source.needed
     raw, parts = source.answers_for(name), source.parts(name)
     if source.python is not None:
-        return Field(name, raw, (getattr(functions, source.python), kind), str(source.expects))
-    return Field(name, raw, *_sql(kind, parts, source, source.within(feed.notation)))
+        return Field(name, raw, (getattr(functions, source.python), kind), str(source.expects), needed)
+    return Field(name, raw, *_sql(kind, parts, source, source.within(feed.notation)), needed)
 
 
 def _sql(kind: str, parts: tuple[str, ...], source: Source, notation: Notation) -> tuple[str, str]:
@@ -161,7 +167,13 @@ def _sql(kind: str, parts: tuple[str, ...], source: Source, notation: Notation) 
     (only,) = parts
     if source.map is not None:
         return f"CAST({_meaning(text_of(only), source.map)} AS {kind})", f"one of {', '.join(source.map)}"
-    return _parsed(only, kind, notation), example_of(kind, notation)
+    if source.by_sign is not None:
+        number = _parsed(only, ANY_NUMBER, notation)
+        words = {sign: literal(source.by_sign.get(sign, "")) for sign in ("positive", "negative")}
+        value = f"CASE WHEN {number} < 0 THEN {words['negative']} WHEN {number} >= 0 THEN {words['positive']} END"
+        return value, example_of(ANY_NUMBER, notation)
+    parsed = _parsed(only, kind, notation)
+    return f"abs({parsed})" if source.absolute else parsed, example_of(kind, notation)
 
 
 def _joined(parts: tuple[str, ...], between: str) -> str:

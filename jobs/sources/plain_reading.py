@@ -25,6 +25,7 @@ from strata.conf.banks.notation import (
 )
 
 EXCEL_ZERO = date(1899, 12, 30)
+ANY_NUMBER = "decimal(38,10)"
 WIDTHS = {"tinyint": 7, "smallint": 15, "int": 31, "bigint": 63}
 
 
@@ -44,6 +45,9 @@ def plain_value(text: str | None, kind: str, source: Source, notation: Notation,
         return None
     if source.map is not None:
         return source.map.get(text)
+    if source.by_sign is not None:
+        number = _number(text, ANY_NUMBER, notation)
+        return None if number is None else source.by_sign.get("negative" if number < 0 else "positive")
     if source.token or source.id is not None or kind == "string":
         return text
     if kind == "boolean":
@@ -52,7 +56,8 @@ def plain_value(text: str | None, kind: str, source: Source, notation: Notation,
         return _day(text, notation)
     if kind == "timestamp":
         return _time(text, notation, zone)
-    return _number(text, kind, notation)
+    number = _number(text, kind, notation)
+    return abs(number) if source.absolute and number is not None else number
 
 
 def _number(text: str, kind: str, notation: Notation) -> Decimal | float | None:
