@@ -256,7 +256,8 @@ def _iso_text(text: str, pattern: Pattern, notation: Notation, *, with_time: boo
         name: f"regexp_extract({text}, {literal(pattern.expression)}, {number})"
         for number, name in enumerate(pattern.groups, start=1)
     }
-    day = f"concat_ws('-', {_year(part, notation)}, {_month(part)}, lpad({part['day']}, 2, '0'))"
+    # Not concat_ws, which passes over what is null: a month of no known name is no day.
+    day = f"concat({_year(part, notation)}, '-', {_month(part)}, '-', lpad({part['day']}, 2, '0'))"
     if not with_time:
         return day
     clock = ", ".join(f"lpad({part.get(name, QUOTED_ZEROS)}, 2, '0')" for name in ("hour", "minute", "second"))

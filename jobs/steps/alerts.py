@@ -41,7 +41,7 @@ def known_bad(context: Context) -> DataFrame:
     """customer_id of who was known by the day to have been 90 days past due, or to be on the blacklist."""
     at = morning(context)
     late = loans_standing(context).where((F.col("known_ts") <= at) & (F.col("days_past_due") >= DEFAULT_DPD))
-    named = listings(context.lake.read("blacklist"), context.lake.read("customer")).where(is_listed(at))
+    named = listings(context.lake.read_optional("blacklist"), context.lake.read("customer")).where(is_listed(at))
     return late.select("customer_id").unionByName(named.select("customer_id")).distinct()
 
 
@@ -49,7 +49,7 @@ def _rings(context: Context) -> tuple[DataFrame, DataFrame]:
     lake = context.lake
     vertices = lake.read("vertex").where(F.col("known_ts") <= morning(context))
     ties = links_as_of(lake.read("relationship"), lake.read("hub_register"), context.as_of).localCheckpoint()
-    members = ring_members(vertices, ties, lake.read("loan_application"), known_bad(context), context.as_of)
+    members = ring_members(vertices, ties, lake.read_optional("loan_application"), known_bad(context), context.as_of)
     members = members.localCheckpoint()
     case = F.concat(F.lit("ring:"), "ring_id").alias("case_id")
     alerts = ring_alerts(members).select(
@@ -64,7 +64,7 @@ def _rings(context: Context) -> tuple[DataFrame, DataFrame]:
 
 def _money(context: Context) -> list[tuple[DataFrame, DataFrame]]:
     lake = context.lake
-    transfers = transfers_of(lake.read("transaction"), lake.read("account"), context.as_of).localCheckpoint()
+    transfers = transfers_of(lake.read_optional("transaction"), lake.read("account"), context.as_of).localCheckpoint()
     return [_mules(context, transfers), _cycles(context, transfers)]
 
 

@@ -15,7 +15,9 @@ from strata.jobs.steps.people import everybody, keep, loans_standing, morning
 def standing(context: Context) -> DataFrame:
     """The guarantees that stand on the day."""
     lake = context.lake
-    found = guarantees_as_of(lake.read("declared_tie"), lake.read("loan"), lake.read("delinquency"), context.as_of)
+    found = guarantees_as_of(
+        lake.read_optional("declared_tie"), lake.read_optional("loan"), lake.read_optional("delinquency"), context.as_of
+    )
     return found.localCheckpoint()
 
 
@@ -87,10 +89,10 @@ def exposures(context: Context) -> DataFrame:
 def net_worth(context: Context) -> DataFrame:
     """customer_id, net_worth_amt: what the bank knows them to own, on accounts of theirs and in its products."""
     lake, at = context.lake, morning(context)
-    owners = lake.read("account_holder").where("role = 'owner'").select("account_id", "customer_id").distinct()
-    posted = lake.read("transaction").where(F.col("known_ts") <= at).groupBy("account_id")
+    owners = lake.read_optional("account_holder").where("role = 'owner'").select("account_id", "customer_id").distinct()
+    posted = lake.read_optional("transaction").where(F.col("known_ts") <= at).groupBy("account_id")
     last = posted.agg(F.max_by("balance_after", F.struct("event_ts", "transaction_id")).alias("amount"))
-    held = lake.read("wealth_holding").where(F.col("known_ts") <= at).groupBy("customer_id", "product_type")
+    held = lake.read_optional("wealth_holding").where(F.col("known_ts") <= at).groupBy("customer_id", "product_type")
     newest = held.agg(F.max_by("balance", F.struct("month_end", "known_ts")).alias("amount"))
     both = last.join(owners, "account_id", "inner").select("customer_id", "amount")
     both = both.unionByName(newest.select("customer_id", "amount"))

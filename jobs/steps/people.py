@@ -40,7 +40,7 @@ def spread(context: Context) -> None:
     """The day's contagion of every customer known by then: it re-enters the feature store as a view."""
     lake = context.lake
     with context.progress.step("contagion of the day") as step:
-        listed = listings(lake.read("blacklist"), lake.read("customer"))
+        listed = listings(lake.read_optional("blacklist"), lake.read("customer"))
         spine = everybody(context).withColumn("as_of_ts", morning(context))
         found = contagion_features(spine, lake.read("person_tie"), loans_standing(context), listed)
         clocks = {"event_ts": F.col("as_of_ts"), "known_ts": F.col("as_of_ts")}
@@ -86,7 +86,9 @@ def everybody(context: Context) -> DataFrame:
 def loans_standing(context: Context) -> DataFrame:
     """How each borrower's loans were known to stand, month by month."""
     lake = context.lake
-    return standings(lake.read("delinquency"), lake.read("loan"), lake.read("account_holder"))
+    return standings(
+        lake.read_optional("delinquency"), lake.read_optional("loan"), lake.read_optional("account_holder")
+    )
 
 
 def morning(context: Context) -> Column:

@@ -84,7 +84,7 @@ def _consents(context: Context) -> DataFrame:
     channels = F.explode(F.array(*(F.lit(channel) for channel in CHANNELS))).alias("channel")
     asked = everybody(context).select("customer_id", channels, morning(context).alias("at"))
     found = consented(
-        asked, context.lake.read("consent"), key=["customer_id", "channel"], at="at", purpose="marketing",
+        asked, context.lake.read_optional("consent"), key=["customer_id", "channel"], at="at", purpose="marketing",
         default=False, now=context.as_of,
     )  # fmt: skip
     return found.where(HAS_CONSENT).select("customer_id").distinct()
