@@ -46,8 +46,8 @@ def local_session(
     The session time zone is pinned to the bank's, because every bank day is cut there.
     ``master`` may name a standalone cluster on this machine instead of ``local[cores]``;
     ``small_data`` compiles little: a session starts sooner and is quicker on tables of less than a few hundred thousand
-    rows, slower on larger ones. ``conf`` adds or overrides Spark settings. Raises ``SetupError`` naming the command to run
-    when the jars have not been fetched.
+    rows, slower on larger ones. ``conf`` adds or overrides Spark settings. Raises ``SetupError`` naming the command to
+    run when the jars have not been fetched.
     """
     os.environ["PYSPARK_PYTHON"] = os.environ["PYSPARK_DRIVER_PYTHON"] = sys.executable
     os.environ.setdefault("SPARK_LOCAL_IP", "127.0.0.1")
