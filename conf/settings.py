@@ -3,16 +3,22 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import date
 from decimal import Decimal
+from difflib import get_close_matches
 from importlib.resources import files
 from pathlib import Path
 from typing import Any, Literal
+from zoneinfo import ZoneInfo, available_timezones
 
 import yaml
-from pydantic import Field, ValidationError
+from pydantic import Field, ValidationError, field_validator
 
 from strata.conf.contracts import Frozen
+
+# How messages name what is in no file: arguments, and what is missing.
+ARGUMENTS = "settings"
 
 
 class SettingsError(ValueError):
@@ -74,6 +80,18 @@ class Settings(Frozen):
     simulation: SimulatedBank = SimulatedBank()
     spark: SparkSettings = SparkSettings()
 
+    @field_validator("bank_timezone")
+    @classmethod
+    def _known_zone(cls, name: str) -> str:
+        try:
+            ZoneInfo(name)
+        except (OSError, ValueError, KeyError):
+            near = _near(name, sorted(available_timezones()))
+            raise ValueError(
+                f"{name!r} is no time zone of the IANA database{near or '; write it like Asia/Shanghai'}"
+            ) from None
+        return name
+
     @property
     def digest(self) -> str:
         """A short hash of all values: two runs with the same digest were configured alike."""
@@ -89,23 +107,91 @@ def environments() -> list[str]:
 def load_settings(env: str = "local", *, path: str | None = None, **overrides: Any) -> Settings:
     """``base.yml``, then ``env_<env>.yml``, then the file at ``path``, then ``overrides`` that aren't ``None``.
 
-    Raises ``SettingsError`` naming the file or key that is wrong.
+    Raises ``SettingsError`` naming the file and the key that is wrong and, of an unknown key, the nearest known one.
     """
-    room = files("strata.conf")
-    layer = room.joinpath(f"env_{env}.yml")
-    if not layer.is_file():
-        raise SettingsError(f"--env {env}: there is no such environment; there are: {', '.join(environments())}")
-    values = _merge(_parse(room.joinpath("base.yml").read_text(), "base.yml"), _parse(layer.read_text(), layer.name))
-    if path:
-        if not Path(path).is_file():
-            raise SettingsError(f"--conf {path}: no such file")
-        values = _merge(values, _parse(Path(path).read_text(), path))
-    values = _merge(values, {key: value for key, value in overrides.items() if value is not None})
+    layers = [*_files(env, path), (ARGUMENTS, {key: value for key, value in overrides.items() if value is not None})]
+    values: dict[str, Any] = {}
+    for name, layer in layers:
+        _check_keys(layer, name)
+        values = _merge(values, layer)
     try:
         return Settings.model_validate({**values, "env": env})
     except ValidationError as wrong:
         first = wrong.errors()[0]
-        raise SettingsError(f"settings: {'.'.join(map(str, first['loc']))}: {first['msg']}") from None
+        keys = tuple(map(str, first["loc"]))
+        message = first["msg"].removeprefix("Value error, ")
+        raise SettingsError(f"{_source(layers, keys)}: {'.'.join(keys)}: {message}") from None
+
+
+def _files(env: str, path: str | None) -> Iterator[tuple[str, dict[str, Any]]]:
+    """The files of settings by their names, from the general to the particular."""
+    room = files("strata.conf")
+    own = room.joinpath(f"env_{env}.yml")
+    if not own.is_file():
+        raise SettingsError(f"--env {env}: there is no such environment; there are: {', '.join(environments())}")
+    for layer in (room.joinpath("base.yml"), own):
+        yield layer.name, _parse(layer.read_text(), layer.name)
+    if path:
+        if not Path(path).is_file():
+            raise SettingsError(f"--conf {path}: no such file")
+        yield path, _parse(Path(path).read_text(), path)
+
+
+def _check_keys(values: Mapping[str, Any], source: str, within: tuple[str, ...] = ()) -> None:
+    """Raise ``SettingsError`` on the first key that there isn't, with the nearest that there is."""
+    known = _keys(within)
+    for key, value in values.items():
+        here = (*within, str(key))
+        if str(key) not in known:
+            # One may have forgotten the group that a key belongs to.
+            elsewhere = {path[-1]: ".".join(path) for path in _paths()}
+            siblings = {name: ".".join((*within, name)) for name in known}
+            near = _near(str(key), siblings) or _near(str(key), elsewhere)
+            raise SettingsError(
+                f"{source}: {'.'.join(here)}: there is no such setting{near or f'; there are: {_listed(siblings)}'}"
+            )
+        if isinstance(value, Mapping) and _keys(here):
+            _check_keys(value, source, here)
+
+
+def _near(word: str, known: Sequence[str] | Mapping[str, str]) -> str:
+    """``; did you mean …?`` with the known word most like ``word``, as a mapping writes it; empty without any."""
+    found = get_close_matches(word, list(known), n=1)
+    if not found:
+        return ""
+    return f"; did you mean {known[found[0]] if isinstance(known, Mapping) else found[0]}?"
+
+
+def _listed(paths: Mapping[str, str]) -> str:
+    return ", ".join(sorted(paths.values()))
+
+
+def _paths(within: tuple[str, ...] = ()) -> Iterator[tuple[str, ...]]:
+    """Every setting with the groups it is in."""
+    for key in _keys(within):
+        yield (*within, key)
+        yield from _paths((*within, key))
+
+
+def _keys(within: tuple[str, ...]) -> list[str]:
+    """The keys of a group of settings; none where ``within`` is a single value."""
+    model: Any = Settings
+    for key in within:
+        model = model.model_fields[key].annotation
+        if not (isinstance(model, type) and issubclass(model, Frozen)):
+            return []
+    return list(model.model_fields)
+
+
+def _source(layers: Sequence[tuple[str, Mapping[str, Any]]], keys: tuple[str, ...]) -> str:
+    """The last of the layers that has a value at ``keys``."""
+    for name, layer in reversed(layers):
+        value: Any = layer
+        for key in keys:
+            value = value.get(key) if isinstance(value, Mapping) else None
+        if value is not None:
+            return name
+    return ARGUMENTS
 
 
 def _parse(text: str, name: str) -> dict[str, Any]:

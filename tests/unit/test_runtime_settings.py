@@ -30,8 +30,20 @@ def test_layers_of_settings(tmp_path):
 @pytest.mark.parametrize(
     ("text", "says"),
     [
-        ("gates:\n  quarantine: 0.2\n", "gates.quarantine: Extra inputs are not permitted"),
-        ("as_of: tomorrow\n", "as_of: Input should be a valid date"),
+        (
+            "gates:\n  quarantine: 0.2\n",
+            "gates.quarantine: there is no such setting; did you mean gates.quarantine_rows?",
+        ),
+        ("lake_hours: 2\n", "own.yml: lake_hours: there is no such setting; did you mean lock_hours?"),
+        ("cores: 2\n", "own.yml: cores: there is no such setting; did you mean spark.cores?"),
+        ("spark:\n  xyz: 2\n", "own.yml: spark.xyz: there is no such setting; there are: spark.cores, spark.memory"),
+        ("as_of: tomorrow\n", "own.yml: as_of: Input should be a valid date"),
+        ("gates: 3\n", "own.yml: gates: Input should be"),
+        (
+            "bank_timezone: Asia/Shangai\n",
+            "own.yml: bank_timezone: 'Asia/Shangai' is no time zone of the IANA database; did you mean Asia/Shanghai",
+        ),
+        ("bank_timezone: ''\n", "bank_timezone: '' is no time zone of the IANA database; write it like Asia/Shanghai"),
         ("- a\n", "a mapping of settings is expected, not list"),
         ("a: [\n", "not readable as YAML"),
     ],
@@ -41,6 +53,20 @@ def test_wrong_settings_are_named(tmp_path, text, says):
     own.write_text(text)
     with pytest.raises(SettingsError, match=says):
         load_settings("test", path=str(own))
+
+
+def test_arguments_of_the_wrong_kind_are_named():
+    with pytest.raises(SettingsError, match="settings: lock_hours: Input should be greater than 0"):
+        load_settings("test", lock_hours=-1)
+    with pytest.raises(SettingsError, match="settings: lok_hours: there is no such setting; did you mean lock_hours"):
+        load_settings("test", lok_hours=1)
+
+
+def test_a_plan_refuses_a_wrong_zone(tmp_path, capsys):
+    own = tmp_path / "own.yml"
+    own.write_text("bank_timezone: Europe/Prag\n")
+    assert main(["ingest", "--plan", "--conf", str(own)]) == 2
+    assert f"{own}: bank_timezone: 'Europe/Prag' is no time zone" in capsys.readouterr().err
 
 
 def test_unknown_environment_and_file():
