@@ -17,7 +17,7 @@ from py4j.protocol import Py4JJavaError
 from pyspark.sql import SparkSession
 
 from strata.jobs.runtime.errors import LockedError
-from strata.jobs.runtime.hadoop import file_system, hadoop_path
+from strata.jobs.runtime.hadoop import file_system, hadoop_path, read_text
 
 # Between creating a file and writing to it a holder's lock is empty; after this long its holder has been killed.
 EMPTY_SECONDS = 60.0
@@ -152,16 +152,9 @@ def _link(path: Path, text: str) -> bool:
 
 def _read(spark: SparkSession, fs: Any, path: Any) -> Holder | None:
     """The holder as the file names it; ``None`` when there is no file."""
-    try:
-        stream = fs.open(path)
-    except Py4JJavaError:
-        if fs.exists(path):
-            raise
+    text = read_text(spark, path.toString())
+    if text is None:
         return None
-    try:
-        text = spark.sparkContext._jvm.org.apache.commons.io.IOUtils.toString(stream, "UTF-8")
-    finally:
-        stream.close()
     if text:
         return Holder(**json.loads(text))
     # Nobody's name: held by whoever made it a moment ago, or by a run that was killed before it wrote.
