@@ -343,9 +343,12 @@ def _first_line(node: Any) -> int:
 
 
 def _class_node(kind: type, module: ModuleType) -> ast.ClassDef:
-    for node in ast.walk(_parsed(module)):
-        if isinstance(node, ast.ClassDef) and node.name == kind.__name__:
-            return node
+    """The syntax of a class, in its module's file or, in a notebook, in the cell that a method of it is in."""
+    methods = [one for one in vars(kind).values() if isinstance(one, FunctionType)]
+    for item in methods if getattr(module, "__file__", None) is None else [module]:
+        for node in ast.walk(_parsed(item)):
+            if isinstance(node, ast.ClassDef) and node.name == kind.__name__:
+                return node
     raise _sourceless(kind)
 
 
