@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import date
 from decimal import Decimal
+from difflib import get_close_matches
 from functools import reduce
 from importlib.resources import files
 from pathlib import Path
@@ -15,6 +17,11 @@ from pydantic import Field, ValidationError
 
 from strata.conf.banks import Bank, BankError, load_bank
 from strata.conf.contracts import Frozen
+
+# How messages name what is in no file: arguments, and what is missing.
+ARGUMENTS = "settings"
+# A setting of earlier versions.
+MOVED = ("bank_timezone",)
 
 
 class SettingsError(ValueError):
@@ -97,29 +104,25 @@ def load_settings(env: str = "local", *, path: str | None = None, **overrides: A
     """``base.yml``, then the bank's ``settings``, ``env_<env>.yml``, the file at ``path``, ``overrides`` but ``None``.
 
     In texts ``{folder}`` stands for the bank's folder and ``{name}`` for its name. Raises ``SettingsError`` naming the
-    file or key that is wrong.
+    file and the key that is wrong and, of an unknown key, the nearest known one.
     """
-    room = files("strata.conf")
-    layer = room.joinpath(f"env_{env}.yml")
-    if not layer.is_file():
-        raise SettingsError(f"--env {env}: there is no such environment; there are: {', '.join(environments())}")
-    if path and not Path(path).is_file():
-        raise SettingsError(f"--conf {path}: no such file")
-    over = _parse(layer.read_text(), layer.name)
-    if path:
-        over = _merge(over, _parse(Path(path).read_text(), path))
-    over = _merge(over, {key: value for key, value in overrides.items() if value is not None})
-    base = _parse(room.joinpath("base.yml").read_text(), "base.yml")
-    bank = _bank(over.get("bank"))
-    values = _merge(_merge(base, dict(bank.settings)), over)
+    base, *over = _files(env, path)
+    over.append((ARGUMENTS, {key: value for key, value in overrides.items() if value is not None}))
+    bank = _bank(next((layer["bank"] for _, layer in reversed(over) if layer.get("bank")), None))
+    layers = [base, (f"{bank.name}/bank.yml", dict(bank.settings)), *over]
+    values: dict[str, Any] = {}
+    for name, layer in layers:
+        _check_keys(layer, name)
+        values = _merge(values, layer)
     try:
         return Settings.model_validate({**_filled(values, bank), "env": env})
     except ValidationError as wrong:
         first = wrong.errors()[0]
-        key = ".".join(map(str, first["loc"]))
-        if key == "as_of" and first["type"] == "missing":
+        keys = tuple(map(str, first["loc"]))
+        if keys == ("as_of",) and first["type"] == "missing":
             raise SettingsError("as_of: name the bank day with --as-of, or under settings in bank.yml") from None
-        raise SettingsError(f"settings: {key}: {first['msg']}") from None
+        message = first["msg"].removeprefix("Value error, ")
+        raise SettingsError(f"{_source(layers, keys)}: {'.'.join(keys)}: {message}") from None
 
 
 def _bank(bank: Any) -> Bank:
@@ -140,6 +143,79 @@ def _filled(values: dict[str, Any], bank: Bank) -> dict[str, Any]:
         else value
         for key, value in values.items()
     }
+
+
+def _files(env: str, path: str | None) -> Iterator[tuple[str, dict[str, Any]]]:
+    """The files of settings by their names, from the general to the particular."""
+    room = files("strata.conf")
+    own = room.joinpath(f"env_{env}.yml")
+    if not own.is_file():
+        raise SettingsError(f"--env {env}: there is no such environment; there are: {', '.join(environments())}")
+    for layer in (room.joinpath("base.yml"), own):
+        yield layer.name, _parse(layer.read_text(), layer.name)
+    if path:
+        if not Path(path).is_file():
+            raise SettingsError(f"--conf {path}: no such file")
+        yield path, _parse(Path(path).read_text(), path)
+
+
+def _check_keys(values: Mapping[str, Any], source: str, within: tuple[str, ...] = ()) -> None:
+    """Raise ``SettingsError`` on the first key that there isn't, with the nearest that there is."""
+    known = _keys(within)
+    for key, value in values.items():
+        here = (*within, str(key))
+        if here == MOVED:
+            raise SettingsError(f"{source}: {MOVED[0]}: is the bank's own: zone in its bank.yml")
+        if str(key) not in known:
+            # One may have forgotten the group that a key belongs to.
+            elsewhere = {path[-1]: ".".join(path) for path in _paths()}
+            siblings = {name: ".".join((*within, name)) for name in known}
+            near = _near(str(key), siblings) or _near(str(key), elsewhere)
+            raise SettingsError(
+                f"{source}: {'.'.join(here)}: there is no such setting{near or f'; there are: {_listed(siblings)}'}"
+            )
+        if isinstance(value, Mapping) and _keys(here):
+            _check_keys(value, source, here)
+
+
+def _near(word: str, known: Sequence[str] | Mapping[str, str]) -> str:
+    """``; did you mean …?`` with the known word most like ``word``, as a mapping writes it; empty without any."""
+    found = get_close_matches(word, list(known), n=1)
+    if not found:
+        return ""
+    return f"; did you mean {known[found[0]] if isinstance(known, Mapping) else found[0]}?"
+
+
+def _listed(paths: Mapping[str, str]) -> str:
+    return ", ".join(sorted(paths.values()))
+
+
+def _paths(within: tuple[str, ...] = ()) -> Iterator[tuple[str, ...]]:
+    """Every setting with the groups it is in."""
+    for key in _keys(within):
+        yield (*within, key)
+        yield from _paths((*within, key))
+
+
+def _keys(within: tuple[str, ...]) -> list[str]:
+    """The keys of a group of settings; none where ``within`` is a single value."""
+    model: Any = Settings
+    for key in within:
+        model = model.model_fields[key].annotation
+        if not (isinstance(model, type) and issubclass(model, Frozen)):
+            return []
+    return list(model.model_fields)
+
+
+def _source(layers: Sequence[tuple[str, Mapping[str, Any]]], keys: tuple[str, ...]) -> str:
+    """The last of the layers that has a value at ``keys``."""
+    for name, layer in reversed(layers):
+        value: Any = layer
+        for key in keys:
+            value = value.get(key) if isinstance(value, Mapping) else None
+        if value is not None:
+            return name
+    return ARGUMENTS
 
 
 def _parse(text: str, name: str) -> dict[str, Any]:

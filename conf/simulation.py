@@ -1,4 +1,4 @@
-"""The simulated bank's numbers: ``simulation.yml``, read into frozen values that refuse unknown keys."""
+"""The simulated bank's rates, shares, amounts and delays: ``simulation.yml``, read into frozen values."""
 
 from __future__ import annotations
 
@@ -15,6 +15,8 @@ from strata.conf.contracts import Frozen
 
 Share = Field(ge=0, le=1)
 Shares = Mapping[str, float]
+# The fewest and the most.
+Days = tuple[int, int]
 
 
 class People(Frozen):
@@ -34,6 +36,25 @@ class People(Frozen):
     giant_employer: float = Share
     customers_per_employer: int
     at_start: float = Share
+    with_ability: Mapping[str, float]
+    divorced: float = Share
+    studies: float = Share
+    occupations: Shares
+    industries: Shares
+    specialised: float = Share
+    own_specialised: float = Share
+    employer_skew: float = Field(gt=0)
+    secure_premium: float
+    idle_discount: float
+    income_without_work: float = Share
+    new_job_raise: float
+    own_income_spread: float
+    closes: float = Share
+    changes_phone: float = Share
+    by_payroll: float = Share
+    by_partner: float = Share
+    degree_found: float = Share
+    boasts: float = Share
 
 
 class Contributions(Frozen):
@@ -44,6 +65,12 @@ class Contributions(Frozen):
     base_floor: int
     base_ceiling: int
     lag_days: int
+    self_employed: float = Share
+    private_fund: float = Share
+    declares_less: float = Share
+    undeclared: float = Share
+    late: float = Share
+    net_of_gross: float = Share
 
 
 class Spending(Frozen):
@@ -60,6 +87,49 @@ class Spending(Frozen):
     spread: float
     dormant: float = Share
     wakeable: float = Share
+    renters: float = Share
+    rent: float = Share
+    transfers_monthly: float
+    transfer_share: float
+    cash_monthly: float
+    cash_share: float
+    rings: float = Share
+    made_up: float = Share
+
+
+class Accounts(Frozen):
+    """Balances, joint holders, and when an account changes its state."""
+
+    buffer: float
+    interest: float
+    joint: float = Share
+    bonus: float = Share
+    dormant_after_days: int
+    frozen_after_days: int
+
+
+class Holding(Frozen):
+    """What people hold of a kind of wealth: ``share`` at middle ability, ``incomes`` in monthly incomes."""
+
+    share: float = Share
+    incomes: float
+    risk_level: int = Field(ge=1, le=5)
+    yearly: float
+    spread: float
+
+
+class Product(Frozen):
+    """A line of the bank's list of products, as its file has it; the rates of loans are those of ``credit``."""
+
+    name: str
+    kind: str
+    role: str
+    base_rate: str | None = None
+    funding_cost: str | None = None
+    capital_weight: float | None = None
+    limit_min: str | None = None
+    limit_max: str | None = None
+    term_months: int | None = None
 
 
 class LoanProduct(Frozen):
@@ -90,6 +160,44 @@ class Credit(Frozen):
     accepts: float = Share
     price_elasticity: float
     contagion: float
+    for_business: float = Share
+    asks_at: Shares
+    scenes: Shares
+    wanted_spread: float
+    rate_step: float
+    usual_debt_to_income: float
+    driver_mean: float
+    most_hazard: float = Share
+    cures_after: Days
+    written_off_days: int
+    recovery_spread: float
+
+
+class Collection(Frozen):
+    """When something is done about arrears, how often and by which ways."""
+
+    from_days: int
+    late_days: int
+    most_actions: int = Field(ge=1)
+    early: Shares
+    late: Shares
+
+
+class Bureau(Frozen):
+    """What credit bureaus and the industry's blacklist know of people."""
+
+    coverage: Shares
+    watched: float = Share
+    open_loans: float
+    inquiries: float
+    ring_inquiries: int
+    overdue_months: float
+    exposure_incomes: float
+    has_card: float = Share
+    lists_defaulted: float = Share
+    lists_ring: float = Share
+    lists_by_chance: float = Share
+    days_to_list: int
 
 
 class Drift(Frozen):
@@ -97,6 +205,7 @@ class Drift(Frozen):
 
     after: float = Share
     hazard: float
+    to_app: float = Share
 
 
 class Groups(Frozen):
@@ -109,6 +218,13 @@ class Groups(Frozen):
     ring_default: float = Share
     hub_phones: int
     hub_phone_owners: float = Share
+    circle_hazard: float
+    ring_recovery: float = Share
+    mule_amount: float
+    mule_fee: float = Share
+    mule_minutes: int
+    cycle_amount: float
+    cycle_minutes: int
 
 
 class Social(Frozen):
@@ -121,10 +237,16 @@ class Social(Frozen):
     calls_monthly: float
     called: float = Share
     referral: float = Share
+    outside: int
+    colleagues: float = Share
+    services: float = Share
+    labelled: float = Share
+    family_declared: float = Share
+    referral_declared: float = Share
 
 
 class Behaviour(Frozen):
-    """How often the noisier sources speak: they set the size of the data."""
+    """How often the noisier sources speak, which sets the size of the data, and of what."""
 
     sessions_monthly: float
     events_per_session: int
@@ -132,6 +254,29 @@ class Behaviour(Frozen):
     interests_monthly: float
     visits_monthly: float
     brands: Shares
+    second_device: float = Share
+    rooted: Shares
+    emulator: Shares
+    flags: Shares
+    sdk_flags: Shares
+    typing_ms: Mapping[str, float]
+    pastes: float = Share
+    pages: Shares
+    dwell_ms: float
+    ships: float = Share
+    shares_place: float = Share
+    at_work: float = Share
+    away: float = Share
+    topics: Shares
+    women_read: Mapping[str, float]
+    men_read: Mapping[str, float]
+    before_loan: Mapping[str, float]
+    reads_before_loan: float
+    scenes: Shares
+    partners: int = Field(ge=1)
+    orders: float = Share
+    order_share: float
+    partner_days: int
 
 
 class Marketing(Frozen):
@@ -142,6 +287,18 @@ class Marketing(Frozen):
     untreated: float = Share
     lift: Mapping[str, float]
     consents: Shares
+    other_consents: Shares
+    withdraws: float = Share
+    offered: tuple[str, ...]
+    campaign_days: int
+    touch_cost: Mapping[str, str]
+    looks: float = Share
+    answer_hours: int
+    appetite: Mapping[str, Mapping[str, float]]
+    moved_by: Mapping[str, Mapping[str, float]]
+    moved_by_chance: float
+    put_off_below: float
+    put_off: float
 
 
 class Delivery(Frozen):
@@ -151,6 +308,8 @@ class Delivery(Frozen):
     duplicate: float = Share
     correction: float = Share
     broken: float = Share
+    days_late: Days
+    days_to_correct: Days
 
 
 class Simulation(Frozen):
@@ -164,7 +323,12 @@ class Simulation(Frozen):
     people: People
     contributions: Contributions
     spending: Spending
+    accounts: Accounts
+    wealth: Mapping[str, Holding]
+    products: Mapping[str, Product]
     credit: Credit
+    collection: Collection
+    bureau: Bureau
     drift: Drift
     groups: Groups
     social: Social

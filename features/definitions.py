@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import inspect
 import json
 import re
 from collections.abc import Callable, Mapping, Sequence
@@ -17,6 +16,7 @@ from strata.conf.contracts import Personal
 from strata.features.aggregates import AGGREGATES
 from strata.features.inputs import FeatureError
 from strata.features.links import Link
+from strata.features.reach import fingerprint
 
 _NAME = re.compile(r"[a-z][a-z0-9_]*")
 WORD = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
@@ -276,10 +276,13 @@ class FeatureView:
 
     @cached_property
     def definition_hash(self) -> str:
-        """A short hash of everything that decides the values: not of descriptions, owner or purposes."""
+        """A short hash of everything that decides the values: not of descriptions, owner or purposes.
+
+        Of ``prepare`` it takes what ``reach.fingerprint`` sees, which also says what is not seen.
+        """
         parts: dict[str, Any] = {name: getattr(self, name) for name in ("name", "version", "source", "where", *_CLOCKS)}
-        parts["entity"] = [self.entity.name, *self.entity.keys]
-        parts["prepare"] = None if self.prepare is None else _source_of(self.prepare, self.name)
+        parts["entity"] = asdict(self.entity)
+        parts["prepare"] = None if self.prepare is None else self._hash_of(self.prepare)
         if self.links:
             parts["links"] = [asdict(link) for link in self.links]
         if self.over:
@@ -288,6 +291,12 @@ class FeatureView:
         if typed := {f.name: f.type for f in self._compiled.values() if f.type}:
             parts["types"] = typed
         return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()[:16]
+
+    def _hash_of(self, prepare: Callable[[DataFrame], DataFrame]) -> str:
+        try:
+            return fingerprint(prepare)
+        except FeatureError as wrong:
+            raise FeatureError(f"view {self.name}: prepare: {wrong}") from None
 
     def needed(self, names: Sequence[str]) -> list[Feature]:
         """The named features and all that they are derived from, inputs first, also those of the views it is over."""
@@ -423,10 +432,3 @@ def _case(filters: Sequence[str | None], measure: str) -> str:
 def _check_name(argument: str, name: str) -> None:
     if not _NAME.fullmatch(name):
         raise FeatureError(f"{argument}: {name!r} is no feature name; use small letters, digits and underscores")
-
-
-def _source_of(function: Callable[..., Any], view: str) -> str:
-    try:
-        return inspect.getsource(function)
-    except (OSError, TypeError):
-        raise FeatureError(f"view {view}: prepare has no source to hash; define it in a file") from None

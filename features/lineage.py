@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import inspect
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
@@ -10,6 +9,7 @@ from dataclasses import dataclass
 from strata.conf.contracts import Table
 from strata.features.definitions import WORD, Feature, FeatureView
 from strata.features.links import Link
+from strata.features.reach import reached_texts
 
 _LITERAL = re.compile(r"'(?:[^'\\]|\\.|'')*'")
 # A word that opens a bracket is a function's name, though a column may be called the same (day, month).
@@ -48,7 +48,7 @@ def origins(feature: Feature, view: FeatureView, tables: Mapping[str, Table]) ->
 def shared_origins(view: FeatureView, tables: Mapping[str, Table]) -> tuple[Origin, ...]:
     """The columns that every feature of ``view`` depends on: keys, clocks, and how its links find whose a row is.
 
-    A ``prepare`` function is looked through for names of the source's columns.
+    A ``prepare`` function, with the helpers that it calls, is looked through for names of the source's columns.
     """
     if view.over:
         return tuple(dict.fromkeys(origin for below in view.over for origin in shared_origins(below, tables)))
@@ -57,7 +57,7 @@ def shared_origins(view: FeatureView, tables: Mapping[str, Table]) -> tuple[Orig
     named = {*view.entity.keys, *event, *(name for name in clocks if name)}
     named.update(ours for link in view.links for ours, _ in link.on)
     if view.prepare:
-        named.update(WORD.findall(inspect.getsource(view.prepare)))
+        named.update(word for text in reached_texts(view.prepare) for word in WORD.findall(text))
     linked = [origin for link in view.links for origin in _of_link(link, tables)]
     return tuple(dict.fromkeys([*_of_table(view.source, named, tables), *linked]))
 

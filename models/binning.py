@@ -18,7 +18,6 @@ from pyspark.sql import functions as F
 from strata.models.binning_bins import FeatureBins, merged_groups
 from strata.models.binning_rows import Specials, require_column, source
 from strata.models.counts import Counted, Floats, Integers, Totals, Training
-from strata.models.drift import Shift, shifts
 from strata.models.edge_rounding import at_round_edges
 from strata.models.export import case_sql, number_sql
 from strata.models.level_shrinkage import shrunk_counts
@@ -75,10 +74,6 @@ class BinnedFeature:
         if self.bins.kind == "text" or not steps:
             return 0
         return 1 if max(steps) <= 0 else -1 if min(steps) >= 0 else 0
-
-    def shifts(self) -> list[Shift]:
-        """PSI of each stretch of periods against all others, see ``drift.shifts``."""
-        return shifts(self)
 
     def stability(self) -> pd.DataFrame:
         """One row a period and filled bin: period, bin, count, count_bad, bad_rate, woe, share (of the period)."""

@@ -106,17 +106,6 @@ def _is_enough(counts: Floats) -> bool:
     return bool(counts.sum() >= FEWEST_ROWS and counts.sum(axis=0).min() >= FEWEST_OUTCOMES)
 
 
-def shifts(binned: BinnedFeature) -> list[Shift]:
-    """PSI of each stretch against all others, with the bound that the largest of them stays under by chance."""
-    parts = stretches(binned)
-    if len(parts) < 2:
-        return []
-    table = np.stack([part.counts.sum(axis=1) for part in parts])
-    noise = chance_psi(table, 0.0)
-    found = zip(parts, psi_by_row(table), strict=True)
-    return [Shift(part.name, "the other periods", float(value), noise) for part, value in found]
-
-
 def find_drift(binned: BinnedFeature, limit: float) -> Drift | None:
     """How the feature moves over its periods; None when they are too thin for two stretches.
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from itertools import pairwise
 from typing import Literal, NamedTuple
 
 import numpy as np
@@ -248,19 +247,3 @@ class _Table:
             i = label if label < i else label - i
             found.append(i)
         return tuple(reversed(found))
-
-
-def is_trend(risk: Floats, trend: str) -> bool:
-    """Whether the risks of consecutive bins follow ``trend`` (``auto``: up or down all the way)."""
-    steps = [b - a for a, b in pairwise(risk)]
-    if trend == "none":
-        return True
-    if trend == "ascending":
-        return all(s >= -TIE for s in steps)
-    if trend == "descending":
-        return all(s <= TIE for s in steps)
-    if trend == "auto":
-        return is_trend(risk, "ascending") or is_trend(risk, "descending")
-    turns = range(len(risk))
-    first, second = ("ascending", "descending") if trend == "peak" else ("descending", "ascending")
-    return any(is_trend(risk[: t + 1], first) and is_trend(risk[t:], second) for t in turns)

@@ -41,12 +41,6 @@ class SwapSet:
     cut_offs: tuple[float, float]
     difference: Interval
 
-    @property
-    def approval_rates(self) -> tuple[float, float]:
-        """Shares of the cases that champion and challenger approve."""
-        both, new, old, _ = self.table["count"] / self.table["count"].sum()
-        return float(both + old), float(both + new)
-
 
 def swap_set(
     data: DataFrame,

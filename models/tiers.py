@@ -34,17 +34,6 @@ def customer_tiers(customers: DataFrame, policy: Policy, *, key: str, value: str
     return valued.withColumns({"treatment": _treatment(tiers), "policy_version": F.lit(policy.version)})
 
 
-def tier_matrix(tiers: DataFrame) -> DataFrame:
-    """The matrix as rows: ``value_tier``, ``risk_tier``, ``customer_cnt``, ``value_amt`` (sum),
-    ``expected_bad_cnt`` (sum of probabilities), ``treatment``. One shuffle of counts by cell.
-    """
-    return tiers.groupBy("value_tier", "risk_tier", "treatment").agg(
-        F.count(F.lit(1)).alias("customer_cnt"),
-        F.sum("value_amt").alias("value_amt"),
-        F.sum("probability").alias("expected_bad_cnt"),
-    )
-
-
 def _value_tier(placed: DataFrame, tiers: TierPolicy) -> Column:
     value = F.nanvl(F.col("value_amt").cast("double"), F.lit(None))
     shares = [1 - tier.top_share for tier in tiers.value[:-1]]

@@ -162,18 +162,6 @@ def distribution(
     return _svg(canvas)
 
 
-def histogram(values: Sequence[float], *, label: str, bins: int = 24, split: Sequence[bool] | None = None) -> str:
-    """How values are spread; with ``split`` the bad ones stand in front in a warm tone."""
-    canvas, axes = _axes(4.6, 3.2)
-    axes.hist(values, bins=bins, color=LINE, edgecolor=SOFT, linewidth=0.6, label="all")
-    if split is not None:
-        axes.hist([v for v, bad in zip(values, split) if bad], bins=bins, color=WARM, alpha=0.85, label="bad")
-        axes.legend(frameon=False)
-    axes.set_xlabel(label)
-    axes.set_ylabel("rows")
-    return _svg(canvas)
-
-
 def _axes(width: float, height: float) -> tuple[Canvas, Axes]:
     canvas = Canvas(figsize=(width, height), layout="constrained")
     return canvas, canvas.subplots()

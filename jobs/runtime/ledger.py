@@ -69,12 +69,17 @@ def record(lake: Lake, entry: Entry) -> None:
 
 
 def last(lake: Lake, job: str, as_of: date) -> Entry | None:
-    """The newest entry of ``job`` for ``as_of``; ``None`` when it has never run."""
+    """The newest entry of the run of ``job`` for ``as_of`` that started last; ``None`` when it has never run.
+
+    Not the newest of all: a run that lost its lock may end after the one that took it over.
+    """
     if not lake.exists("ops_run"):
         return None
     runs = lake.spark.read.format("delta").load(lake.path("ops_run"))
     newest = (
-        runs.where((F.col("job") == job) & (F.col("as_of_date") == F.lit(as_of))).orderBy(F.desc("recorded_at")).head()
+        runs.where((F.col("job") == job) & (F.col("as_of_date") == F.lit(as_of)))
+        .orderBy(F.desc("started_at"), F.desc("recorded_at"))
+        .head()
     )
     if newest is None:
         return None

@@ -23,7 +23,7 @@ from strata.jobs.runtime import ledger
 from strata.jobs.runtime.catalog import contract_of
 from strata.jobs.runtime.errors import JobError, UsageError
 from strata.jobs.runtime.install import SetupError
-from strata.jobs.runtime.lock import job_lock
+from strata.jobs.runtime.lock import Lock, job_lock
 from strata.jobs.runtime.progress import Progress
 from strata.jobs.runtime.session import local_session
 from strata.jobs.runtime.tables import Lake
@@ -174,15 +174,18 @@ class _Run:
             if not self.job.recorded:
                 self._body()
                 return 0
-            with job_lock(context.spark, context.lake.root, self.job.name, context.run_id, hours=settings.lock_hours):
-                return self._locked()
+            root, name, hours = context.lake.root, self.job.name, settings.lock_hours
+            with job_lock(context.spark, root, name, context.run_id, hours=hours) as lock:
+                # A run whose lock was taken over neither writes nor succeeds.
+                context.lake.before_write = lock.require
+                return self._locked(lock)
         except JobError as wrong:
             context.progress.line(f"stopped: {wrong}")
             return wrong.exit_code
         finally:
             context.free()
 
-    def _locked(self) -> int:
+    def _locked(self, lock: Lock) -> int:
         context = self.context
         before = ledger.last(context.lake, self.job.name, self.settings.as_of)
         if before and not context.options.force and ledger.already_done(context.lake, before, self.entry):
@@ -191,6 +194,7 @@ class _Run:
         ledger.record(context.lake, self.entry)
         try:
             self._body()
+            lock.require()
         except JobError as wrong:
             self._end("failed", wrong.exit_code, str(wrong))
             raise

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date
 
@@ -41,6 +41,8 @@ class Lake:
     outputs: dict[str, Written] = field(default_factory=dict)
     # Contracts of views that are defined in a notebook and not in the code.
     declared: dict[str, Table] = field(default_factory=dict)
+    # Called before every write; it raises where the run may write no more.
+    before_write: Callable[[], None] = field(default=lambda: None, repr=False)
 
     def __post_init__(self) -> None:
         self.root = absolute(self.root)
@@ -114,6 +116,7 @@ class Lake:
         ``rows`` must have the contract's columns, in any order; they are cast to its types. A rerun
         gives the same table. Raises ``InputError`` naming missing or unknown columns.
         """
+        self.before_write()
         contract = self.ensure(name)
         writer = (
             self._shaped(contract, rows).write.format("delta").mode("overwrite").option("userMetadata", self.run_id)
@@ -145,6 +148,7 @@ class Lake:
 
     def append(self, name: str, rows: DataFrame) -> Written:
         """Append rows to a log-like table (ledger, bronze)."""
+        self.before_write()
         contract = self.ensure(name)
         writer = self._shaped(contract, rows).write.format("delta").mode("append").option("userMetadata", self.run_id)
         writer.save(self.path(name))

@@ -14,36 +14,19 @@ from strata.jobs.simulate.structure import latitude, longitude
 from strata.jobs.simulate.work import person_months
 from strata.jobs.simulate.world import DISTRICTS, World, moment
 
-PAGES = {"home": 0.35, "balance": 0.25, "transfer": 0.15, "loan": 0.08, "wealth": 0.1, "profile": 0.07}
 INPUT_PAGES = ("transfer", "loan")
-TOPICS = {
-    "loan": 0.08, "wealth": 0.12, "travel": 0.12, "car": 0.08, "baby": 0.06, "home": 0.1, "education": 0.08,
-    "game": 0.16, "food": 0.2,
-}  # fmt: skip
-VISITED = {
-    "mall": 0.42,
-    "travel": 0.15,
-    "medical": 0.12,
-    "education": 0.08,
-    "decoration": 0.06,
-    "auto": 0.05,
-    "platform": 0.12,
-}
-PARTNERS = 40
-# What is looked for in the two months before a loan is asked for.
-BEFORE_LOAN = {"loan": 4.0, "home": 1.5, "car": 1.5}
 
 
 def devices(world: World, people: DataFrame) -> DataFrame:
     """A device a customer, and for some a newer one later; rings sign in from rooted devices and emulators."""
-    draws = world.draws
-    second = draws.happens(0.2, "second device", "position") & F.col("ring").isNull()
+    draws, numbers = world.draws, world.sim.behaviour
+    second = draws.happens(numbers.second_device, "second device", "position") & F.col("ring").isNull()
     rows = people.withColumn("nth", F.explode(F.when(second, F.array(F.lit(0), F.lit(1))).otherwise(F.array(F.lit(0)))))
     who = ("position", "nth")
     tier = F.least(
         F.lit(4), F.greatest(F.lit(1), F.round(2.4 + 0.7 * F.col("ability") + 0.6 * draws.normal("tier", *who)))
     )
-    brand = draws.choice(world.sim.behaviour.brands, "brand", *who)
+    brand = draws.choice(numbers.brands, "brand", *who)
     since = F.date_add(
         "opened_on", draws.whole(0, 60, "device since", *who) + F.col("nth") * draws.whole(90, 700, "newer", *who)
     )
@@ -60,10 +43,16 @@ def devices(world: World, people: DataFrame) -> DataFrame:
         .when((brand == "huawei") & draws.happens(0.6, "harmony", *who), "harmony")
         .otherwise("android")
         .alias("os"),
-        draws.happens(F.when(doubtful, 0.4).otherwise(0.02), "rooted", *who).alias("is_rooted"),
-        draws.happens(F.when(F.col("ring_kind") == "synthetic_identity", 0.4).otherwise(0.001), "emulator", *who).alias(
-            "is_emulator"
-        ),
+        draws.happens(
+            F.when(doubtful, numbers.rooted["ring"]).otherwise(numbers.rooted["others"]), "rooted", *who
+        ).alias("is_rooted"),
+        draws.happens(
+            F.when(F.col("ring_kind") == "synthetic_identity", numbers.emulator["made_up"]).otherwise(
+                numbers.emulator["others"]
+            ),
+            "emulator",
+            *who,
+        ).alias("is_emulator"),
         draws.whole(1, 2, "sims", *who).alias("sim_count"),
         since.alias("valid_from"),
         since.cast("timestamp").alias(AT),
@@ -122,7 +111,7 @@ def addresses(world: World, people: DataFrame) -> DataFrame:
             F.when(moves, use("home", F.col("next_address"), F.col("next_district"), next_at, moved_on, never)),
             F.when(employed, use("work", office, employer_district(world), work_at, since, never)),
             F.when(
-                draws.happens(0.6, "ships", "position"),
+                draws.happens(world.sim.behaviour.ships, "ships", "position"),
                 use("shipping", F.col("home_address"), F.col("district"), home_at, F.date_add(since, 30), never),
             ),
         )
@@ -149,16 +138,17 @@ def app_events(world: World, people: DataFrame) -> DataFrame:
     session, who = ("position", "month_no", "nth"), ("position", "month_no", "nth", "step")
     began = moment(world.day_in(draws.uniform("session on", *session)), draws.whole(0, 1439, "session at", *session))
     occurred = began + F.make_interval(secs=F.col("step") * 20 + draws.whole(0, 15, "step at", *who))
-    page = F.when(F.col("step") == 1, "home").otherwise(draws.choice(PAGES, "page", *who))
+    page = F.when(F.col("step") == 1, "home").otherwise(draws.choice(numbers.pages, "page", *who))
     typed = page.isin(*INPUT_PAGES) & (F.col("step") > 1)
     forges = out_for_money()
     lat, lon = home(world)
     far, pace, last = (
         F.when(forges, 1.5).otherwise(0.03),
-        F.when(forges, 90.0).otherwise(230.0),
+        F.when(forges, numbers.typing_ms["ring"]).otherwise(numbers.typing_ms["others"]),
         numbers.events_per_session,
     )
-    once = draws.happens(0.12, "pastes", *who).cast("int")
+    flags = F.when(forges, numbers.flags["ring"]).otherwise(numbers.flags["others"])
+    once = draws.happens(numbers.pastes, "pastes", *who).cast("int")
     pastes = F.when(forges, draws.whole(0, 5, "pastes", *who)).otherwise(once)
     rows = rows.withColumns({"occurred_at": occurred, "page": page})
     received = F.col("occurred_at") + F.make_interval(secs=F.lit(30))
@@ -169,13 +159,14 @@ def app_events(world: World, people: DataFrame) -> DataFrame:
         "device_serial",
         "page",
         F.when(typed, "input").when(F.col("step") == last, "click").otherwise("view").alias("action"),
-        draws.skewed(9000.0, 0.8, "dwell", *who).cast("int").alias("dwell_ms"),
+        draws.skewed(numbers.dwell_ms, 0.8, "dwell", *who).cast("int").alias("dwell_ms"),
         F.when(typed, F.round(draws.skewed(pace, 0.3, "typing", *who), 1)).alias("typing_ms_per_char"),
         F.when(typed, pastes).alias("paste_count"),
         F.round(lat + far * draws.normal("event lat", *session), 4).alias("lat"),
         F.round(lon + far * draws.normal("event lon", *session), 4).alias("lon"),
-        F.when(draws.happens(F.when(forges, 0.3).otherwise(0.015), "flag", *session), draws.choice(
-            {"vpn": 0.5, "proxy": 0.2, "hook": 0.2, "screen_share": 0.1}, "which flag", *session)).alias("sdk_flags"),
+        F.when(draws.happens(flags, "flag", *session), draws.choice(numbers.sdk_flags, "which flag", *session)).alias(
+            "sdk_flags"
+        ),
         "occurred_at",
         received.alias("received_at"),
         received.alias(AT),
@@ -184,18 +175,20 @@ def app_events(world: World, people: DataFrame) -> DataFrame:
 
 def pings(world: World, people: DataFrame) -> DataFrame:
     """Places by day and night: at home, at work, and elsewhere; after moving, at the new home."""
-    draws = world.draws
-    mean = world.sim.behaviour.pings_monthly * F.exp(0.3 * F.col("digital"))
-    rows = person_months(world, people.where(draws.happens(0.7, "shares place", "position")))
+    draws, numbers = world.draws, world.sim.behaviour
+    mean = numbers.pings_monthly * F.exp(0.3 * F.col("digital"))
+    rows = person_months(world, people.where(draws.happens(numbers.shares_place, "shares place", "position")))
     rows = draws.arrivals(rows, F.least(mean, F.lit(6.0)), "pings", "position", "month_no")
     who = ("position", "month_no", "nth")
     minute = draws.whole(0, 1439, "ping at", *who)
     occurred = moment(F.date_add("month", draws.whole(0, F.col("days") - 1, "ping on", *who)), minute)
     moved = F.coalesce(F.col("month_no") >= F.col("moved"), F.lit(False))
-    at_work = minute.between(540, 1080) & (F.col("work") == "employed") & draws.happens(0.7, "at work", *who)
+    at_work = (
+        minute.between(540, 1080) & (F.col("work") == "employed") & draws.happens(numbers.at_work, "at work", *who)
+    )
     (home_lat, home_lon), (work_lat, work_lon) = home(world), workplace(world)
     next_lat, next_lon = _near(world, F.col("next_district"), "next home", "position")
-    away = F.when(draws.happens(0.12, "away", *who), 0.08).otherwise(0.0005)
+    away = F.when(draws.happens(numbers.away, "away", *who), 0.08).otherwise(0.0005)
     lat = F.when(at_work, work_lat).when(moved, next_lat).otherwise(home_lat) + away * draws.normal("ping lat", *who)
     lon = F.when(at_work, work_lon).when(moved, next_lon).otherwise(home_lon) + away * draws.normal("ping lon", *who)
     received = F.col("occurred_at") + F.make_interval(hours=F.lit(1))
@@ -231,7 +224,7 @@ def geohash(lat: Column, lon: Column, letters: int = 7) -> Column:
 
 def interests(world: World, people: DataFrame, asked: DataFrame) -> DataFrame:
     """What is read: in the two months before an application more of loans and of what they are for. One join."""
-    draws = world.draws
+    draws, numbers = world.draws, world.sim.behaviour
     months = person_months(world, people)
     soon = asked.select("position", F.explode(F.array(F.col("month_no") - 1, F.col("month_no"))).alias("month_no"))
     soon = soon.distinct().withColumn("soon", F.lit(True))
@@ -239,18 +232,20 @@ def interests(world: World, people: DataFrame, asked: DataFrame) -> DataFrame:
         "soon", F.coalesce("soon", F.lit(False))
     )
     mean = (
-        world.sim.behaviour.interests_monthly
+        numbers.interests_monthly
         * F.exp(0.3 * F.col("digital"))
-        * F.when(F.col("soon"), 1.8).otherwise(1.0)
+        * F.when(F.col("soon"), numbers.reads_before_loan).otherwise(1.0)
     )
     rows = draws.arrivals(rows, F.least(mean, F.lit(6.0)), "reads", "position", "month_no")
     who = ("position", "month_no", "nth")
     # A proxy is planted: what is read tells gender.
-    leans = {"F": {**TOPICS, "baby": TOPICS["baby"] * 5}, "M": {**TOPICS, "game": TOPICS["game"] * 3}}
-    usual = F.when(F.col("gender") == "F", draws.choice(leans["F"], "topic", *who)).otherwise(
-        draws.choice(leans["M"], "topic", *who)
+    women, men, eager = (
+        {topic: weight * more.get(topic, 1.0) for topic, weight in numbers.topics.items()}
+        for more in (numbers.women_read, numbers.men_read, numbers.before_loan)
     )
-    eager = {topic: weight * BEFORE_LOAN.get(topic, 1.0) for topic, weight in TOPICS.items()}
+    usual = F.when(F.col("gender") == "F", draws.choice(women, "topic", *who)).otherwise(
+        draws.choice(men, "topic", *who)
+    )
     topic = F.when(F.col("soon"), draws.choice(eager, "topic", *who)).otherwise(usual)
     read = rows.select(
         "customer_id",
@@ -267,21 +262,23 @@ def interests(world: World, people: DataFrame, asked: DataFrame) -> DataFrame:
 
 def visits(world: World, people: DataFrame) -> DataFrame:
     """Visits and orders at partners; partners report weekly."""
-    draws = world.draws
-    mean = world.sim.behaviour.visits_monthly * F.exp(0.25 * F.col("sociability"))
+    draws, numbers = world.draws, world.sim.behaviour
+    mean = numbers.visits_monthly * F.exp(0.25 * F.col("sociability"))
     rows = draws.arrivals(person_months(world, people), F.least(mean, F.lit(5.0)), "visits", "position", "month_no")
     rows = rows.join(F.broadcast(world.slots()), on="month_no", how="inner")
     who = ("position", "month_no", "nth")
-    scene = draws.choice(VISITED, "visits", *who)
-    ordered = draws.happens(0.55, "orders", *who)
-    amount = F.when(ordered, F.round(draws.skewed(0.05 * F.col("income"), 0.8, "order", *who), 2)).cast("decimal(18,2)")
+    scene = draws.choice(numbers.scenes, "visits", *who)
+    ordered = draws.happens(numbers.orders, "orders", *who)
+    amount = F.when(ordered, F.round(draws.skewed(numbers.order_share * F.col("income"), 0.8, "order", *who), 2)).cast(
+        "decimal(18,2)"
+    )
     visited = moment(world.day_in(draws.uniform("visit on", *who)), draws.whole(540, 1300, "visit at", *who))
     return rows.select(
         draws.number("visit", *who).alias("visit_id"),
         "customer_id",
         scene.alias("scene"),
-        draws.whole(1, PARTNERS, "partner", *who).alias("partner_id"),
+        draws.whole(1, numbers.partners, "partner", *who).alias("partner_id"),
         amount.alias("order_amount"),
         visited.alias("visited_at"),
-        (visited + F.make_interval(days=F.lit(7))).alias(AT),
+        (visited + F.make_interval(days=F.lit(numbers.partner_days))).alias(AT),
     )

@@ -12,10 +12,6 @@ from strata.jobs.simulate.draws import logistic
 from strata.jobs.simulate.groups import ring_month
 from strata.jobs.simulate.world import World
 
-# Share of people of whom a provider knows anything: the central bank's bureau has most, private ones the borrowers.
-COVERAGE = {"central_bank": 0.92, "private": 0.55, "civil": 0.35}
-DAYS_TO_LIST = 30
-
 
 def reports(world: World, asked: DataFrame, people: DataFrame) -> DataFrame:
     """Reports of each provider that knows an applicant, at each application, and yearly ones of a tenth of the rest."""
@@ -24,24 +20,26 @@ def reports(world: World, asked: DataFrame, people: DataFrame) -> DataFrame:
     watched = watched.where(
         (F.last_day("month") >= F.col("opened_on"))
         & (F.pmod(F.col("position") + F.col("month_no"), F.lit(12)) == 0)
-        & world.draws.happens(0.1, "watched", "position")
+        & world.draws.happens(world.sim.bureau.watched, "watched", "position")
     )
     day = F.date_add("month", world.draws.whole(0, 26, "watched on", "position", "month_no")).cast("timestamp")
     watched = watched.withColumns({"reported_at": day, "_for": F.col("customer_id") * 1000 + F.col("month_no") + 800})
     columns = [name for name in people.columns if name in asked.columns] + ["month_no", "reported_at", "_for"]
     rows = at_application.select(columns).unionByName(watched.select(columns))
-    return reduce(DataFrame.unionByName, (_by(world, rows, number, name) for number, name in enumerate(COVERAGE)))
+    providers = enumerate(world.sim.bureau.coverage)
+    return reduce(DataFrame.unionByName, (_by(world, rows, number, name) for number, name in providers))
 
 
 def _by(world: World, rows: DataFrame, number: int, provider: str) -> DataFrame:
     """Reports say what willingness and need have led to elsewhere: a noisy view of the truth, one provider's own."""
-    draws, who = world.draws, ("position", "month_no", F.lit(number))
-    known = rows.where(draws.happens(COVERAGE[provider], f"known to {provider}", "position"))
+    draws, numbers, who = world.draws, world.sim.bureau, ("position", "month_no", F.lit(number))
+    known = rows.where(draws.happens(numbers.coverage[provider], f"known to {provider}", "position"))
     need = F.exp(0.35 * F.col("price_sensitivity") - 0.2 * F.col("ability"))
-    behind = F.least(0.6 * F.exp(-0.9 * F.col("willingness")), F.lit(8.0))
-    for name, mean in (("_behind", behind), ("_open", 1.4 * need), ("_asked", 1.1 * need)):
+    behind = F.least(numbers.overdue_months * F.exp(-0.9 * F.col("willingness")), F.lit(8.0))
+    for name, mean in (("_behind", behind), ("_open", numbers.open_loans * need), ("_asked", numbers.inquiries * need)):
         known = draws.counted(known, name, mean, f"bureau{name}", *who)
     ring = F.col("ring_kind") == "synthetic_identity"
+    more = F.when(F.col("ring").isNotNull(), numbers.ring_inquiries).otherwise(0)
     received = F.col("reported_at") + F.make_interval(mins=F.lit(2))
     return known.select(
         (F.col("_for") * 10 + number).alias("report_id"),
@@ -49,11 +47,11 @@ def _by(world: World, rows: DataFrame, number: int, provider: str) -> DataFrame:
         F.lit(provider).alias("provider"),
         F.when(ring, 0).otherwise(F.col("_open")).alias("open_loans"),
         F.when(ring, 0).otherwise(F.col("_behind")).alias("overdue_months_24m"),
-        (F.col("_asked") + F.when(F.col("ring").isNotNull(), 5).otherwise(0)).alias("inquiries_6m"),
+        (F.col("_asked") + more).alias("inquiries_6m"),
         F.when(ring, F.lit(0.0)).otherwise(
-            F.round(F.col("income") * draws.skewed(2.5 * need, 0.8, "exposure", *who), 2)
+            F.round(F.col("income") * draws.skewed(numbers.exposure_incomes * need, 0.8, "exposure", *who), 2)
         ).cast("decimal(18,2)").alias("total_exposure"),
-        F.when(draws.happens(0.7, "has card", "position"), F.round(
+        F.when(draws.happens(numbers.has_card, "has card", "position"), F.round(
             logistic(0.6 * draws.normal("utilisation", *who) - 0.9 - 0.7 * F.col("willingness")), 4
         )).alias("card_utilisation"),
         "reported_at",
@@ -64,17 +62,21 @@ def _by(world: World, rows: DataFrame, number: int, provider: str) -> DataFrame:
 
 def blacklist(world: World, lent: DataFrame, people: DataFrame) -> DataFrame:
     """Listings: defaulted borrowers weeks after 90 days, phones and devices of a part of the rings, chance ones."""
-    draws = world.draws
-    defaulted = lent.where("stops IS NOT NULL AND cured_on IS NULL").where(draws.happens(0.5, "listed", "loan_id"))
+    draws, numbers = world.draws, world.sim.bureau
+    defaulted = lent.where("stops IS NOT NULL AND cured_on IS NULL").where(
+        draws.happens(numbers.lists_defaulted, "listed", "loan_id")
+    )
     after = F.date_add(
-        F.add_months("opened_on", F.col("stops")), 90 + draws.whole(0, DAYS_TO_LIST, "lists in", "loan_id")
+        F.add_months("opened_on", F.col("stops")), 90 + draws.whole(0, numbers.days_to_list, "lists in", "loan_id")
     )
     persons = _listings(defaulted, F.col("customer_id") * 10 + 1, "id_number", "person", F.lit("default"), after)
-    seen = people.where("ring IS NOT NULL AND ring_place < 2").where(draws.happens(0.4, "ring listed", "ring"))
+    seen = people.where("ring IS NOT NULL AND ring_place < 2").where(
+        draws.happens(numbers.lists_ring, "ring listed", "ring")
+    )
     day = F.date_add(world.month(ring_month(world)), draws.whole(-200, 90, "ring listed on", "position"))
     phones = _listings(seen, F.col("customer_id") * 10 + 2, "phone", "phone", F.lit("fraud"), day)
     devices = _listings(seen, F.col("customer_id") * 10 + 3, "device_serial", "device", F.lit("fraud"), day)
-    chance = people.where(draws.happens(0.002, "listed by chance", "position"))
+    chance = people.where(draws.happens(numbers.lists_by_chance, "listed by chance", "position"))
     some_day = F.date_sub(F.lit(world.start), draws.whole(1, 900, "chance listing", "position"))
     others = _listings(chance, F.col("customer_id") * 10 + 4, "id_number", "person", F.lit("court"), some_day)
     listed = reduce(DataFrame.unionByName, (persons, phones, devices, others))

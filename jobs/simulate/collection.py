@@ -10,30 +10,25 @@ from strata.jobs.simulate.delivery import AT
 from strata.jobs.simulate.draws import logistic, repeated
 from strata.jobs.simulate.world import World, moment
 
-EARLY = {"sms": 0.5, "phone": 0.5}
-LATE = {"phone": 0.35, "visit": 0.25, "letter": 0.2, "legal": 0.2}
-LATE_DAYS = 60
-MOST_ACTIONS = 3
-
 
 def actions(world: World, due: DataFrame, lent: DataFrame) -> DataFrame:
     """One to three actions a loan and month in arrears: early by message and phone, late by phone, visit, letter, law.
 
     One shuffle of late instalments and a join with loans.
     """
-    draws = world.draws
+    draws, numbers = world.draws, world.sim.collection
     rows = arrears(due).withColumn("days", F.datediff("month_end", "oldest"))
-    rows = rows.where((F.col("days") > 3) & (F.col("month_end") < F.lit(world.until)))
+    rows = rows.where((F.col("days") > numbers.from_days) & (F.col("month_end") < F.lit(world.until)))
     rows = rows.join(lent.select("loan_id", "willingness"), on="loan_id", how="inner")
-    number = draws.whole(1, MOST_ACTIONS, "actions", "loan_id", F.unix_date("month_end"))
+    number = draws.whole(1, numbers.most_actions, "actions", "loan_id", F.unix_date("month_end"))
     rows = repeated(rows, number)
     who = ("loan_id", F.unix_date("month_end"), "nth")
-    late = F.col("days") > LATE_DAYS
+    late = F.col("days") > numbers.late_days
     outcome = outcome_of(draws.uniform("outcome", *who), F.col("willingness"), late)
     day = F.date_sub("month_end", draws.whole(0, 2, "acts before", *who) + F.col("nth") * 3 - 3)
     acted = moment(day, draws.whole(8 * 60, 20 * 60, "acts at", *who))
     recorded = acted + F.make_interval(hours=F.lit(2))
-    early_way, late_way = (draws.choice(ways, "way", *who) for ways in (EARLY, LATE))
+    early_way, late_way = (draws.choice(ways, "way", *who) for ways in (numbers.early, numbers.late))
     return rows.select(
         ((F.col("loan_id") * 1000 + world.month_number("month_end") + 100) * 10 + F.col("nth")).alias("action_id"),
         "loan_id",

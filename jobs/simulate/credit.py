@@ -19,20 +19,7 @@ from strata.jobs.simulate.groups import circle_month, out_for_money, ring_month
 from strata.jobs.simulate.work import in_work, income_in
 from strata.jobs.simulate.world import FIRST_CUSTOMER, World, moment
 
-SCENES = {
-    "mall": 0.35,
-    "platform": 0.25,
-    "education": 0.12,
-    "decoration": 0.12,
-    "medical": 0.08,
-    "travel": 0.05,
-    "auto": 0.03,
-}
 PURPOSES = {"consumer": "consumption", "scene": "instalments", "business": "working_capital"}
-# The mean of exp(drivers) over applicants, taken out so that a product's PD is the average of all.
-DRIVER_MEAN = 0.5
-CIRCLE_HAZARD = 2.0
-WRITTEN_OFF_DAYS = 210
 FIRST_LOAN = 3_000_000_000
 
 
@@ -71,17 +58,17 @@ def _request(world: World) -> dict[str, Column]:
     draws, credit = world.draws, world.sim.credit
     who = ("position", "month_no")
     shares = {name: product.share for name, product in credit.products.items() if name != "business"}
-    own = (F.col("work") == "self_employed") & draws.happens(0.6, "for business", *who)
+    own = (F.col("work") == "self_employed") & draws.happens(credit.for_business, "for business", *who)
     product = F.when(own | F.col("circle").isNotNull(), "business").otherwise(draws.choice(shares, "product", *who))
     digital = draws.happens(logistic(0.9 * F.col("digital") + 0.3), "asks by app", *who)
     later = (F.col("month_no") >= world.drift_month).cast("double")
-    person = draws.choice({"branch": 0.55, "manager": 0.25, "partner": 0.2}, "asks at", *who)
+    person = draws.choice(credit.asks_at, "asks at", *who)
     return {
         "product_code": product,
         "channel": F.when(F.col("ring").isNotNull() | digital, "app")
-        .when(draws.happens(0.25 * later, "drifts to app", *who), "app")
+        .when(draws.happens(world.sim.drift.to_app * later, "drifts to app", *who), "app")
         .otherwise(person),
-        "scene": F.when(product == "scene", draws.choice(SCENES, "scene", *who)).otherwise("none"),
+        "scene": F.when(product == "scene", draws.choice(credit.scenes, "scene", *who)).otherwise("none"),
         "purpose": looked_up(PURPOSES, product),
         "monthly_income": income_in(world, F.col("month_no")),
         "without_work": (F.col("work") == "employed") & ~in_work(world, F.col("month_no")),
@@ -100,19 +87,20 @@ def _by_product(world: World, value: str) -> Column:
 
 def _terms(world: World) -> dict[str, Column]:
     """Amount, term, rate and instalment; rates were tried out a point up and down, whatever the risk."""
-    draws, products = world.draws, world.sim.credit.products
+    draws, credit = world.draws, world.sim.credit
+    products = credit.products
     who = ("position", "month_no")
     wanted = (
         _by_product(world, "incomes")
         * F.greatest("monthly_income", F.lit(2000))
-        * draws.skewed(1.0, 0.5, "wanted", *who)
+        * draws.skewed(1.0, credit.wanted_spread, "wanted", *who)
     )
     term = F.lit(None).cast("int")
     for name, product in products.items():
         terms = F.array(*(F.lit(months) for months in product.terms))
         drawn = F.element_at(terms, draws.whole(1, len(product.terms), "term", *who))
         term = F.when(F.col("product_code") == name, drawn).otherwise(term)
-    rate = _by_product(world, "rate") + 0.01 * draws.whole(-1, 1, "rate tried", *who)
+    rate = _by_product(world, "rate") + credit.rate_step * draws.whole(-1, 1, "rate tried", *who)
     return {
         "requested_amount": F.greatest(F.lit(1000), F.least(F.round(wanted / 1000) * 1000, F.lit(900_000))).cast(
             "decimal(18,2)"
@@ -127,23 +115,24 @@ def _terms(world: World) -> dict[str, Column]:
 
 def driver_score(world: World) -> Column:
     """What traits and circumstances add to the logarithm of the hazard."""
-    weights = world.sim.credit.drivers
+    credit = world.sim.credit
+    weights = credit.drivers
     traits = ("willingness", "ability", "stability", "price_sensitivity")
     score = sum((F.col(name) * weights[name] for name in traits), start=F.lit(0.0))
-    score = score + weights["debt_to_income"] * (F.col("debt_to_income") - 0.35)
+    score = score + weights["debt_to_income"] * (F.col("debt_to_income") - credit.usual_debt_to_income)
     return score + F.when(F.col("without_work"), weights["unemployed"]).otherwise(0.0)
 
 
 def hazards(world: World) -> Column:
     """The chance to stop paying in month 1 to 12 on book, for who hasn't yet: array of doubles."""
     credit, drift = world.sim.credit, world.sim.drift
-    yearly = -F.log(1 - _by_product(world, "pd")) * F.exp(driver_score(world) - DRIVER_MEAN)
-    yearly = yearly * F.when(F.col("circle").isNotNull(), CIRCLE_HAZARD).otherwise(1.0)
+    yearly = -F.log(1 - _by_product(world, "pd")) * F.exp(driver_score(world) - credit.driver_mean)
+    yearly = yearly * F.when(F.col("circle").isNotNull(), world.sim.groups.circle_hazard).otherwise(1.0)
     ring = F.when(out_for_money(), world.sim.groups.ring_default)
 
     def month(number: int) -> Column:
         drifted = F.when(F.col("month_no") + number >= world.drift_month, drift.hazard).otherwise(1.0)
-        own = F.least(yearly / 12 * credit.seasoning[number - 1] * drifted, F.lit(0.6))
+        own = F.least(yearly / 12 * credit.seasoning[number - 1] * drifted, F.lit(credit.most_hazard))
         return F.coalesce(ring, own) if number == 1 else own
 
     return F.array(*(month(number) for number in range(1, 13)))
@@ -224,7 +213,7 @@ def loans(world: World, asked: DataFrame) -> DataFrame:
     fates = alone.unionByName(together)
     cures = world.draws.happens(world.sim.credit.cures, "cures", "loan_id") & F.col("ring").isNull()
     stopped = F.add_months("opened_on", F.col("stops"))
-    back = F.date_add(stopped, world.draws.whole(100, 170, "cures after", "loan_id"))
+    back = F.date_add(stopped, world.draws.whole(*world.sim.credit.cures_after, "cures after", "loan_id"))
     return fates.withColumn("cured_on", F.when(cures & F.col("stops").isNotNull(), back))
 
 
@@ -375,9 +364,12 @@ def repayments(world: World, due: DataFrame) -> DataFrame:
 
 def recovered_share(world: World) -> Column:
     """The share of the balance that a written-off loan pays back in the end: the able pay more back."""
-    return F.greatest(F.lit(0.0), F.least(F.lit(1.0), F.when(F.col("ring").isNotNull(), 0.02).otherwise(
-        world.sim.credit.recovery + 0.15 * F.col("ability") + 0.2 * world.draws.normal("recovered", "loan_id")
-    )))  # fmt: skip
+    credit = world.sim.credit
+    alone = (
+        credit.recovery + 0.15 * F.col("ability") + credit.recovery_spread * world.draws.normal("recovered", "loan_id")
+    )
+    share = F.when(F.col("ring").isNotNull(), world.sim.groups.ring_recovery).otherwise(alone)
+    return F.greatest(F.lit(0.0), F.least(F.lit(1.0), share))
 
 
 def _recoveries(world: World, due: DataFrame) -> DataFrame:
@@ -385,7 +377,11 @@ def _recoveries(world: World, due: DataFrame) -> DataFrame:
     lost = lost.withColumn("part", F.explode(F.array(F.lit(1), F.lit(2), F.lit(3))))
     owed = (F.col("balance") + F.col("due_principal")).cast("double")
     amount = F.round(owed * recovered_share(world) / 3, 2).cast("decimal(18,2)")
-    days = WRITTEN_OFF_DAYS + F.col("part") * 60 + world.draws.whole(0, 40, "recovery day", "loan_id", "part")
+    days = (
+        world.sim.credit.written_off_days
+        + F.col("part") * 60
+        + world.draws.whole(0, 40, "recovery day", "loan_id", "part")
+    )
     return lost.where(amount > 0).select(
         (F.col("loan_id") * 100 + 60 + F.col("part")).alias("repayment_id"),
         "loan_id", "instalment", F.date_add("due_on", days).alias("paid_on"), amount.alias("paid_amount"),
@@ -431,7 +427,7 @@ def delinquencies(world: World, due: DataFrame) -> DataFrame:
         F.concat(F.lit("M"), bucket(F.col("days_past_due")).cast("string")).alias("bucket"),
         (F.col("balance") + F.coalesce("behind", F.lit(0))).cast("decimal(18,2)").alias("balance"),
         F.coalesce("overdue_amount", F.lit(0)).cast("decimal(18,2)").alias("overdue_amount"),
-        (F.col("days_past_due") > WRITTEN_OFF_DAYS).alias("is_written_off"),
+        (F.col("days_past_due") > world.sim.credit.written_off_days).alias("is_written_off"),
         F.date_add("month_end", 1).cast("timestamp").alias(AT),
     )
 

@@ -25,7 +25,6 @@ from strata.jobs.simulate.world import World, month_of
 # When a row can be sent, and the drop it is in.
 AT, DROP, VARIANT, FAULT = "_at", "_drop", "_variant", "_fault"
 OWN, LATE, AGAIN, WRONG, RIGHT, BROKEN = ("own", "late", "again", "wrong", "right", "broken")
-DAYS_LATE, DAYS_TO_CORRECT = (3, 40), (2, 25)
 UNKNOWN_ID = "999999999"
 NO_SUCH = {"int": "12x", "bigint": "12x", MONEY: "1,5o", "date": "2025-02-30", "boolean": "maybe"}
 FEEDS = load_bank("simulated").feeds
@@ -74,7 +73,7 @@ def delivered(world: World, feed: Feed, happened: DataFrame) -> DataFrame:
     shaped = (value.alias(name) for name, value in values.items())
     rows = happened.select(*shaped, F.col(AT).cast("timestamp"), bits.alias("_bits"))
     rows = rows.select("*", F.explode(_variants(world, feed, contract)).alias(VARIANT))
-    sent = {name: F.col(name) for name in values} | _later(feed) | _wrong_at_first(contract)
+    sent = {name: F.col(name) for name in values} | _later(world, feed) | _wrong_at_first(contract)
     tags = {DROP: drop_of(world, _sent_at(world, feed)), VARIANT: F.col(VARIANT), FAULT: _fault(world, feed)}
     return rows.select(*(value.alias(name) for name, value in (sent | tags).items()))
 
@@ -117,25 +116,25 @@ def _variants(world: World, feed: Feed, contract: Table) -> Column:
     return F.when(broken, F.concat(forms, F.array(F.lit(BROKEN)))).otherwise(forms)
 
 
-def _delay() -> Column:
+def _delay(world: World) -> Column:
     """Later forms are sent days later."""
-    draw = Draws(0)
-    days = F.when(F.col(VARIANT) == LATE, draw.whole(*DAYS_LATE, "days late", "_bits"))
-    days = days.when(F.col(VARIANT) == RIGHT, draw.whole(*DAYS_TO_CORRECT, "days to correct", "_bits"))
+    draw, numbers = Draws(0), world.sim.delivery
+    days = F.when(F.col(VARIANT) == LATE, draw.whole(*numbers.days_late, "days late", "_bits"))
+    days = days.when(F.col(VARIANT) == RIGHT, draw.whole(*numbers.days_to_correct, "days to correct", "_bits"))
     return F.make_interval(days=F.coalesce(days, F.lit(0)))
 
 
-def _later(feed: Feed) -> dict[str, Column]:
+def _later(world: World, feed: Feed) -> dict[str, Column]:
     """The time at which the source had a row moves along with its sending, but not that of a repeat."""
     known = feed.fill.known
-    return {known: F.col(known) + _delay()} if _has_time(feed.fill) else {}
+    return {known: F.col(known) + _delay(world)} if _has_time(feed.fill) else {}
 
 
 def _sent_at(world: World, feed: Feed) -> Column:
     """A repeat comes with the drop after; so does what is right, where a drop is all that says when a row was known."""
     after = F.date_add(drop_of(world, F.col(AT)), 1).cast("timestamp")
     waits = [AGAIN, RIGHT] if feed.fill.known == NEXT_MORNING else [AGAIN]
-    return F.when(F.col(VARIANT).isin(*waits), after).otherwise(F.col(AT)) + _delay()
+    return F.when(F.col(VARIANT).isin(*waits), after).otherwise(F.col(AT)) + _delay(world)
 
 
 def _amount(contract: Table) -> str | None:

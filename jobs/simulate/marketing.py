@@ -19,27 +19,12 @@ from strata.jobs.simulate.draws import logistic, odds
 from strata.jobs.simulate.structure import campaign_rows
 from strata.jobs.simulate.world import World, moment
 
-# What makes a product attractive without anybody saying so: weights of traits.
-APPETITE = {
-    "consumer": {"price_sensitivity": 0.4, "ability": -0.3},
-    "scene": {"price_sensitivity": 0.3, "digital": 0.3},
-    "WMP": {"ability": 0.6, "stability": 0.2},
-    "INS": {"stability": 0.4, "ability": 0.2},
-    "MMF": {"digital": 0.4, "ability": 0.2},
-}
-# By which trait a channel moves people: who isn't at home in it is put off rather than moved.
-MOVED_BY = {
-    "app": ("digital", 0.5), "sms": ("price_sensitivity", 0.4), "wechat": ("sociability", 0.5),
-    "branch_visit": ("digital", -0.4), "home_visit": ("sociability", 0.4), "phone": ("digital", -0.3),
-}  # fmt: skip
-PUT_OFF_BELOW = -1.0
-
 
 def consents(world: World, people: DataFrame) -> DataFrame:
     """Marketing by channel, and the other purposes in the app; a twentieth is withdrawn later, as a new period."""
     draws, numbers = world.draws, world.sim.marketing
     kinds = [(channel, "marketing", numbers.consents[channel]) for channel in CHANNELS]
-    kinds += [("app", "credit_assessment", 0.95), ("app", "data_sharing", 0.4)]
+    kinds += [("app", purpose, share) for purpose, share in numbers.other_consents.items()]
     rows = reduce(
         DataFrame.unionByName,
         (
@@ -52,7 +37,7 @@ def consents(world: World, people: DataFrame) -> DataFrame:
             for number, (channel, purpose, chance) in enumerate(kinds)
         ),
     )  # fmt: skip
-    withdrawn = F.col("granted") & draws.happens(0.05, "withdraws", "position", "kind")
+    withdrawn = F.col("granted") & draws.happens(numbers.withdraws, "withdraws", "position", "kind")
     ends = F.date_add("opened_on", draws.whole(60, 1500, "withdraws after", "position", "kind")).cast("timestamp")
     begins = moment("opened_on", 10 * 60)
     forms = F.array_compact(
@@ -68,19 +53,25 @@ def consents(world: World, people: DataFrame) -> DataFrame:
 
 def untreated(world: World, product: str) -> Column:
     """The true chance of taking a product up within a campaign's time with nobody saying anything."""
-    return logistic(odds(world.sim.marketing.untreated) + _appetite(product))
+    return logistic(odds(world.sim.marketing.untreated) + _appetite(world, product))
 
 
 def treated(world: World, product: str, channel: str) -> Column:
     """The true chance once approached: people far from a channel are put off by it."""
-    trait, weight = MOVED_BY[channel]
-    fit = weight * F.col(trait) + 0.4 * world.draws.normal(f"moved by {channel} for {product}", "position")
-    moved = F.when(fit < PUT_OFF_BELOW, F.lit(-0.3)).otherwise(F.lit(world.sim.marketing.lift[channel]) * F.exp(fit))
-    return logistic(odds(world.sim.marketing.untreated) + moved + _appetite(product))
+    numbers = world.sim.marketing
+    ((trait, weight),) = numbers.moved_by[channel].items()
+    fit = weight * F.col(trait) + numbers.moved_by_chance * world.draws.normal(
+        f"moved by {channel} for {product}", "position"
+    )
+    moved = F.when(fit < numbers.put_off_below, F.lit(numbers.put_off)).otherwise(
+        F.lit(numbers.lift[channel]) * F.exp(fit)
+    )
+    return logistic(odds(numbers.untreated) + moved + _appetite(world, product))
 
 
-def _appetite(product: str) -> Column:
-    return sum((F.col(trait) * weight for trait, weight in APPETITE[product].items()), start=F.lit(-0.15))
+def _appetite(world: World, product: str) -> Column:
+    weights = world.sim.marketing.appetite[product]
+    return sum((F.col(trait) * weight for trait, weight in weights.items()), start=F.lit(-0.15))
 
 
 def touches(world: World, people: DataFrame) -> DataFrame:
@@ -99,10 +90,10 @@ def _of_campaign(
     touched = moment(day, draws.whole(540, 1200, "touched at", *who))
     chance = F.when(control, untreated(world, product)).otherwise(treated(world, product, channel))
     takes = draws.happens(chance, "takes up", *who)
-    looks = ~control & draws.happens(0.08, "looks", *who)
+    looks = ~control & draws.happens(numbers.looks, "looks", *who)
     glance = F.when(draws.happens(0.7, "glance", *who), "click").otherwise("visit")
     response = F.when(takes, "take_up").when(looks, glance)
-    answered = touched + F.make_interval(hours=draws.whole(1, 480, "answers after", *who))
+    answered = touched + F.make_interval(hours=draws.whole(1, numbers.answer_hours, "answers after", *who))
     silent = F.struct(F.lit(None).cast("string").alias("response"), F.lit(None).cast("timestamp").alias("response_ts"))
     given = F.struct(response.alias("response"), answered.alias("response_ts"))
     none = F.struct(
@@ -129,7 +120,7 @@ def true_responses(world: World, people: DataFrame) -> DataFrame:
             F.lit(product).alias("product_code"), F.lit(channel).alias("channel"),
             untreated(world, product).alias("untreated"), treated(world, product, channel).alias("treated"),
         )
-        for product in APPETITE
+        for product in world.sim.marketing.appetite
         for channel in CHANNELS
     ]  # fmt: skip
     return people.select("customer_id", F.explode(F.array(*answers)).alias("answer")).select("customer_id", "answer.*")

@@ -20,13 +20,6 @@ from strata.jobs.simulate.work import employer_in, in_work, income_in, person_mo
 from strata.jobs.simulate.world import World, account_id, account_number, moment
 
 CENT = "decimal(18,2)"
-DORMANT_AFTER_DAYS, FROZEN_AFTER_DAYS = 200, 120
-TRANSFERS_MONTHLY, CASH_MONTHLY = 0.5, 0.4
-RENT_SHARE, RENTERS = 0.22, 0.28
-# A mule passes on what came in within hours, less a small fee; a cycle returns a sum to where it began.
-MULE_AMOUNT, MULE_FEE, CYCLE_AMOUNT = 12_000.0, 0.02, 30_000.0
-# Of the payments that anybody makes, what members of rings make by this account. Assumed.
-RINGS_SPEND, MADE_UP_SPEND = 0.6, 0.3
 POSTING = (
     "kind",
     "nth",
@@ -44,11 +37,15 @@ def accounts(world: World, people: DataFrame, lent: DataFrame) -> DataFrame:
     """A row an account and state: opened, dormant, woken, closed; frozen long after an owner stopped paying. A join."""
     stopped = lent.where("stops IS NOT NULL AND cured_on IS NULL").groupBy("position")
     frozen = stopped.agg(
-        F.min(F.date_add(F.add_months("opened_on", F.col("stops")), FROZEN_AFTER_DAYS)).alias("frozen_on")
+        F.min(F.date_add(F.add_months("opened_on", F.col("stops")), world.sim.accounts.frozen_after_days)).alias(
+            "frozen_on"
+        )
     )
     people = people.join(frozen, on="position", how="left")
     opened = moment("opened_on", 10 * 60)
-    asleep = F.greatest(F.date_add("opened_on", DORMANT_AFTER_DAYS), F.date_sub(F.lit(world.start), 30))
+    asleep = F.greatest(
+        F.date_add("opened_on", world.sim.accounts.dormant_after_days), F.date_sub(F.lit(world.start), 30)
+    )
     closes = F.when(F.col("closes").isNotNull(), world.month("closes"))
     states = F.array_compact(
         F.array(
@@ -89,7 +86,9 @@ def holders(world: World, people: DataFrame) -> DataFrame:
         opened.alias("booked_at"),
         opened.alias(AT),
     )
-    joint = people.where((F.col("household_place") == 1) & world.draws.happens(0.33, "joint", "household"))
+    joint = people.where(
+        (F.col("household_place") == 1) & world.draws.happens(world.sim.accounts.joint, "joint", "household")
+    )
     head = people.select(
         F.col("position").alias("household"),
         F.col("opened_on").alias("_head_since"),
@@ -160,7 +159,7 @@ def _posting(rows: DataFrame, kind: str, **values: Column) -> DataFrame:
 
 def _buffers(world: World) -> dict[str, Column]:
     """What the account holds as the month and the next begin: the willing and able keep more."""
-    level = F.col("income") * 0.8 * F.exp(0.35 * F.col("willingness") + 0.25 * F.col("ability"))
+    level = F.col("income") * world.sim.accounts.buffer * F.exp(0.35 * F.col("willingness") + 0.25 * F.col("ability"))
 
     def at(month: Column) -> Column:
         return F.round(level * F.exp(0.25 * world.draws.normal("buffer", "position", month)), 2).cast(CENT)
@@ -177,7 +176,9 @@ def _income(world: World, months: DataFrame) -> DataFrame:
     rows, who = repeated(rows, number), ("position", "month_no", "nth")
     day = F.when(own, draws.whole(0, F.col("days") - 1, "takes in on", *who)).otherwise(F.col("payday") - 1)
     exact = F.when(own, draws.skewed(1.0, 0.4, "takes in", *who) / 4).otherwise(1 + 0.03 * draws.normal("wage", *who))
-    bonus = F.when(employed & (F.month("month") == 1) & draws.happens(0.5, "bonus", "position"), 2.0).otherwise(1.0)
+    bonus = F.when(
+        employed & (F.month("month") == 1) & draws.happens(world.sim.accounts.bonus, "bonus", "position"), 2.0
+    ).otherwise(1.0)
     payer = F.when(employed, F.concat(F.lit("E"), employer_id(employer_in(F.col("month_no"))).cast("string")))
     client = F.concat(F.lit("C"), draws.whole(1, 900_000, "client", *who).cast("string"))
     return _posting(
@@ -202,7 +203,7 @@ def _spending(world: World, months: DataFrame) -> DataFrame:
     numbers, draws = world.sim.spending, world.draws
     asleep = F.col("dormant") & (F.col("wakes").isNull() | (F.col("month_no") < F.col("wakes")))
     made_up = F.col("ring_kind") == "synthetic_identity"
-    share = F.when(made_up, MADE_UP_SPEND).when(F.col("ring_kind").isNotNull(), RINGS_SPEND).otherwise(1.0)
+    share = F.when(made_up, numbers.made_up).when(F.col("ring_kind").isNotNull(), numbers.rings).otherwise(1.0)
     mean = share * numbers.payments_monthly * F.exp(0.2 * F.col("digital") + 0.15 * F.col("sociability") - 0.05)
     rows = months.where(~asleep)
     rows = repeated(rows, draws.many(F.least(mean, F.lit(60.0)), "payments", "position", "month_no"))
@@ -236,13 +237,15 @@ def _spending(world: World, months: DataFrame) -> DataFrame:
 
 
 def _rent(world: World, months: DataFrame) -> DataFrame:
-    rows = months.where(world.draws.happens(RENTERS, "rents", "household") & (F.col("household_place") == 0))
+    rows = months.where(
+        world.draws.happens(world.sim.spending.renters, "rents", "household") & (F.col("household_place") == 0)
+    )
     landlord = F.concat(F.lit("L"), F.floor(F.col("household") / 3).cast("string"))
     return _posting(
         rows,
         "rent",
         occurred_at=moment(F.date_add("month", 1), 600),
-        amount=F.col("income") * RENT_SHARE,
+        amount=F.col("income") * world.sim.spending.rent,
         direction=F.lit("debit"),
         counterparty_account=landlord,
     )
@@ -250,7 +253,11 @@ def _rent(world: World, months: DataFrame) -> DataFrame:
 
 def _cash(world: World, months: DataFrame) -> DataFrame:
     draws, who = world.draws, ("position", "month_no")
-    rows = months.where(draws.happens(F.least(CASH_MONTHLY * F.exp(-0.5 * F.col("digital")), F.lit(0.9)), "cash", *who))
+    rows = months.where(
+        draws.happens(
+            F.least(world.sim.spending.cash_monthly * F.exp(-0.5 * F.col("digital")), F.lit(0.9)), "cash", *who
+        )
+    )
     return _posting(
         rows,
         "cash",
@@ -258,7 +265,7 @@ def _cash(world: World, months: DataFrame) -> DataFrame:
             F.date_add("month", draws.whole(0, F.col("days") - 1, "cash on", *who)),
             draws.whole(480, 1320, "cash at", *who),
         ),
-        amount=F.ceil(F.col("income") * 0.1 * draws.uniform("cash amount", *who) / 100) * 100,
+        amount=F.ceil(F.col("income") * world.sim.spending.cash_share * draws.uniform("cash amount", *who) / 100) * 100,
         direction=F.lit("debit"),
         channel=F.lit("cash"),
     )
@@ -270,7 +277,7 @@ def _interest(world: World, months: DataFrame) -> DataFrame:
         months,
         "interest",
         occurred_at=moment(F.date_add("month", 20), 60),
-        amount=F.greatest(F.lit(0.01), F.col("buffer").cast("double") * 0.002 / 12),
+        amount=F.greatest(F.lit(0.01), F.col("buffer").cast("double") * world.sim.accounts.interest / 12),
         direction=F.lit("credit"),
         channel=F.lit("internal"),
     )
@@ -281,14 +288,16 @@ def _transfers(world: World, months: DataFrame) -> list[DataFrame]:
     draws, who = world.draws, ("position", "month_no")
     rows = months.where(F.col("ring").isNull() & ~F.col("dormant"))
     rows = rows.where(
-        draws.happens(F.least(TRANSFERS_MONTHLY * F.exp(0.4 * F.col("sociability")), F.lit(0.9)), "sends", *who)
+        draws.happens(
+            F.least(world.sim.spending.transfers_monthly * F.exp(0.4 * F.col("sociability")), F.lit(0.9)), "sends", *who
+        )
     )
     away = draws.whole(1, REACH, "sends to", *who) * F.when(draws.happens(0.5, "sends side", *who), 1).otherwise(-1)
     other = F.col("position") + away
     inside = other.between(0, world.sim.customers - 1)
     rows = rows.withColumn("other", F.when(inside & are_friends(world, F.col("position"), other), other))
     day = F.date_add("month", draws.whole(0, F.col("days") - 1, "sends on", *who))
-    amount = F.round(draws.skewed(0.06 * F.col("income"), 0.9, "sends amount", *who), 0)
+    amount = F.round(draws.skewed(world.sim.spending.transfer_share * F.col("income"), 0.9, "sends amount", *who), 0)
     rows = rows.withColumns({"sent_at": moment(day, draws.whole(420, 1380, "sends at", *who)), "sent": amount})
     outside = F.concat(F.lit("X"), draws.whole(1, 900_000, "outside payee", *who).cast("string"))
     payee = F.when(F.col("other").isNotNull(), account_number(account_id(world.customer("other")))).otherwise(outside)
@@ -315,16 +324,17 @@ def _transfers(world: World, months: DataFrame) -> list[DataFrame]:
 
 def _rings(world: World, people: DataFrame) -> DataFrame:
     """Mule chains and cycles, monthly from the strike on: money from many goes on within hours; a sum goes round."""
-    draws, size = world.draws, world.sim.groups.ring_size
+    draws, numbers = world.draws, world.sim.groups
+    size = numbers.ring_size
     months = person_months(world, people.where("ring_kind IN ('mule_chain', 'transfer_cycle')"))
     months = months.where(F.col("month_no") >= ring_month(world)).withColumns(_buffers(world))
     mule, place = F.col("ring_kind") == "mule_chain", F.col("ring_place")
-    whole = F.when(mule, draws.skewed(MULE_AMOUNT, 0.3, "ring sum", "ring", "month_no")).otherwise(
-        draws.skewed(CYCLE_AMOUNT, 0.3, "ring sum", "ring", "month_no")
+    whole = F.when(mule, draws.skewed(numbers.mule_amount, 0.3, "ring sum", "ring", "month_no")).otherwise(
+        draws.skewed(numbers.cycle_amount, 0.3, "ring sum", "ring", "month_no")
     )
     first = F.date_add("month", draws.whole(0, 24, "ring on", "ring", "month_no"))
     begin = moment(first, draws.whole(480, 720, "ring at", "ring", "month_no"))
-    hops = F.when(mule, F.lit(90)).otherwise(F.lit(600))
+    hops = F.when(mule, F.lit(numbers.mule_minutes)).otherwise(F.lit(numbers.cycle_minutes))
 
     def neighbour(step: int) -> Column:
         return account_number(account_id(world.customer(F.col("position") - place + F.pmod(place + step, F.lit(size)))))
@@ -333,7 +343,7 @@ def _rings(world: World, people: DataFrame) -> DataFrame:
         return begin + F.make_interval(mins=hop * hops + draws.whole(0, 20, "hop", "ring", "month_no", hop) + later)
 
     def sum_at(hop: Column) -> Column:
-        return F.round(whole * F.pow(F.lit(1 - MULE_FEE), hop), 0)
+        return F.round(whole * F.pow(F.lit(1 - numbers.mule_fee), hop), 0)
 
     last = F.when(mule, place == size - 1).otherwise(F.lit(False))
     source = F.when(mule & (place == 0), F.lit(None)).otherwise(F.pmod(place - 1, F.lit(size)))
@@ -453,21 +463,13 @@ def _line(number: Column, at: Column, change: Column, balance: Column) -> Column
     return F.struct(*(values[name].alias(name) for name in _LINE))
 
 
-HOLDINGS = {
-    # product type: share of holders at middle ability, months of income held, risk level, yearly return and its spread
-    "money_market": (0.55, 1.2, 1, 0.018, 0.003),
-    "deposit": (0.35, 6.0, 1, 0.022, 0.002),
-    "bond_fund": (0.12, 3.0, 2, 0.032, 0.02),
-    "equity_fund": (0.10, 2.5, 4, 0.04, 0.18),
-    "insurance": (0.10, 2.0, 2, 0.025, 0.0),
-    "gold": (0.04, 1.0, 3, 0.06, 0.12),
-}
-
-
 def holdings(world: World, people: DataFrame) -> DataFrame:
     """Month ends of what is held: the able and stable hold more, and prices move alike for all."""
     draws = world.draws
-    kinds = [(name, number, *values) for number, (name, values) in enumerate(HOLDINGS.items())]
+    kinds = [
+        (name, number, one.share, one.incomes, one.risk_level, one.yearly, one.spread)
+        for number, (name, one) in enumerate(world.sim.wealth.items())
+    ]
     table = world.spark.createDataFrame(
         kinds,
         "product_type string, kind int, chance double, incomes double, risk_level int, yearly double, spread double",

@@ -14,18 +14,7 @@ from strata.jobs.simulate.draws import chosen, logistic
 from strata.jobs.simulate.structure import GIANT, employer_id, employer_traits
 from strata.jobs.simulate.world import BRANCHES_A_DISTRICT, DISTRICTS, World, account_id, account_number, phone
 
-# How much of a trait is shared with ability; the rest is its own.
-WITH_ABILITY = {
-    "willingness": 0.30,
-    "stability": 0.35,
-    "digital": 0.20,
-    "price_sensitivity": -0.25,
-    "sociability": 0.05,
-}
-OCCUPATIONS = {"clerk": 0.3, "worker": 0.3, "professional": 0.2, "sales": 0.15, "manager": 0.05}
 FIRST_NUMBER = 110_000
-# Employers are drawn by rank: a power of a uniform makes few big ones and many small ones, as a Pareto tail does.
-EMPLOYER_SKEW = 2.2
 
 
 def people(world: World) -> DataFrame:
@@ -43,7 +32,7 @@ def _traits(world: World) -> dict[str, Column]:
     ability = draws.normal("ability", "position")
     own = {
         name: share * ability + (1 - share**2) ** 0.5 * draws.normal(name, "position")
-        for name, share in WITH_ABILITY.items()
+        for name, share in world.sim.people.with_ability.items()
     }
     return {"ability": ability, **own}
 
@@ -65,33 +54,34 @@ def _age(world: World) -> dict[str, Column]:
 
 def _standing(world: World) -> dict[str, Column]:
     """Education rises with ability; marriage comes with age."""
-    draws, shares = world.draws, world.sim.people.education
+    draws, numbers = world.draws, world.sim.people
     # A normal of half ability and half chance, turned into a uniform by its distribution function (logistic stand-in).
     schooling = 0.7 * F.col("ability") + 0.714 * draws.normal("schooling", "position")
     rank = logistic(1.702 * schooling)
     married = draws.happens(logistic((F.col("age") - 28) / 4), "married", "position")
     return {
-        "education_level": chosen(rank, shares),
-        "marital_status": F.when(married & draws.happens(0.08, "divorced", "position"), "divorced").otherwise(
-            F.when(married, "married").otherwise("single")
-        ),
-        "occupation": draws.choice(OCCUPATIONS, "occupation", "position"),
+        "education_level": chosen(rank, numbers.education),
+        "marital_status": F.when(
+            married & draws.happens(numbers.divorced, "divorced", "position"), "divorced"
+        ).otherwise(F.when(married, "married").otherwise("single")),
+        "occupation": draws.choice(numbers.occupations, "occupation", "position"),
     }
 
 
 def _work(world: World) -> dict[str, Column]:
     """Employed, self-employed or neither (retired, studying); members of guarantee circles run a business."""
     draws, numbers = world.draws, world.sim.people
-    out = (F.col("age") > 60) | ((F.col("age") < 22) & draws.happens(0.6, "studies", "position"))
+    out = (F.col("age") > 60) | ((F.col("age") < 22) & draws.happens(numbers.studies, "studies", "position"))
     own = draws.happens(numbers.self_employed, "self employed", "position") | F.col("circle").isNotNull()
-    drawn = F.floor(world.employers * F.pow(draws.uniform("employer", "position"), F.lit(EMPLOYER_SKEW)))
+    drawn = F.floor(world.employers * F.pow(draws.uniform("employer", "position"), F.lit(numbers.employer_skew)))
     giant = draws.happens(numbers.giant_employer, "giant", "position")
     work = F.when(own & (F.col("age") > 22), "self_employed").otherwise(F.when(out, "none").otherwise("employed"))
     return {
         "work": work,
         "employer": F.when(giant, GIANT).otherwise(F.greatest(drawn, F.lit(GIANT + 1))),
         "next_employer": F.greatest(
-            F.floor(world.employers * F.pow(draws.uniform("next employer", "position"), F.lit(EMPLOYER_SKEW))), F.lit(1)
+            F.floor(world.employers * F.pow(draws.uniform("next employer", "position"), F.lit(numbers.employer_skew))),
+            F.lit(1),
         ),
     }
 
@@ -113,8 +103,10 @@ def _income(world: World) -> dict[str, Column]:
     unexplained = (1 - numbers.income_from_ability) ** 0.5
     level = numbers.income_spread * (explained * F.col("ability") + unexplained * draws.normal("income", "position"))
     prime = -0.0009 * F.pow(F.col("age") - 44, F.lit(2)) + 0.15
-    secure = F.when(F.col("ownership").isin("civil_service", "state_owned", "listed"), 0.18).otherwise(0.0)
-    idle = F.when(F.col("work") == "none", F.lit(-0.55)).otherwise(0.0)
+    secure = F.when(
+        F.col("ownership").isin("civil_service", "state_owned", "listed"), numbers.secure_premium
+    ).otherwise(0.0)
+    idle = F.when(F.col("work") == "none", F.lit(numbers.idle_discount)).otherwise(0.0)
     return {"income": F.round(numbers.median_income * F.exp(level + prime + secure + idle), 0)}
 
 
@@ -158,7 +150,7 @@ def _life(world: World) -> dict[str, Column]:
             F.col("work") == "employed", _month_of(world, numbers.new_job_yearly / 12 * unsteady, "new job")
         ),
         "closes": F.when(
-            early & F.col("ring").isNull() & draws.happens(0.015, "closes", "position"),
+            early & F.col("ring").isNull() & draws.happens(numbers.closes, "closes", "position"),
             draws.whole(1, max(2, months), "closes in", "position"),
         ),
         "dormant": dormant,
@@ -171,14 +163,16 @@ def _channel(world: World) -> Column:
     """How they came: rings and the digital by app, the sociable by a referral, employees often by payroll."""
     draws = world.draws
     referred = draws.happens(world.sim.social.referral * F.exp(0.3 * F.col("sociability")), "referred", "position")
-    payroll = (F.col("work") == "employed") & draws.happens(0.3, "by payroll", "position")
+    payroll = (F.col("work") == "employed") & draws.happens(world.sim.people.by_payroll, "by payroll", "position")
     digital = draws.happens(logistic(0.8 * F.col("digital") - 0.4), "by app", "position")
     return (
         F.when(F.col("ring").isNotNull(), "app")
         .when(referred, "referral")
         .when(payroll, "payroll")
         .when(digital, "app")
-        .otherwise(F.when(draws.happens(0.15, "by partner", "position"), "partner").otherwise("branch"))
+        .otherwise(
+            F.when(draws.happens(world.sim.people.by_partner, "by partner", "position"), "partner").otherwise("branch")
+        )
     )
 
 
@@ -204,7 +198,7 @@ def _numbers(world: World) -> dict[str, Column]:
         "id_number": F.concat(region, F.date_format("birth_date", "yyyyMMdd"), serial, check),
         "phone": F.coalesce(groups.ring_phone(world), own_phone),
         "next_phone": phone(customer, 1),
-        "changes_phone": draws.happens(0.03, "changes phone", "position"),
+        "changes_phone": draws.happens(world.sim.people.changes_phone, "changes phone", "position"),
         "home_address": address(F.col("district"), F.col("household"), F.lit(0)),
         "next_address": address(F.col("next_district"), F.col("position"), F.lit(1)),
         "device_serial": F.coalesce(groups.ring_device(world), F.concat(F.lit("SN"), customer.cast("string"))),

@@ -18,36 +18,9 @@ from strata.jobs.simulate.world import (
     month_of,
 )
 
-INDUSTRIES = {
-    "manufacturing": 0.26,
-    "retail": 0.16,
-    "construction": 0.10,
-    "transport": 0.08,
-    "catering": 0.08,
-    "it": 0.10,
-    "finance": 0.05,
-    "education": 0.08,
-    "health": 0.06,
-    "services": 0.03,
-}
 GIANT = 0
 # The middle of the first district and how far apart districts are, in degrees.
 LATITUDE, LONGITUDE, APART = 30.6, 114.2, 0.12
-CAMPAIGN_DAYS = 60
-PRODUCTS = (
-    # code, name, kind, role, base rate, funding cost, capital weight, smallest, largest, longest term
-    ("CUR", "current account", "current", "traffic", "0.002000", None, None, None, None, None),
-    ("PAY", "payroll account", "current", "sticky", "0.002000", None, None, None, None, None),
-    ("MMF", "money market fund", "wealth", "sticky", "0.018000", None, None, "1", None, None),
-    ("WMP", "wealth management product", "wealth", "profit", "0.029000", None, None, "10000", None, None),
-    ("INS", "household insurance", "insurance", "profit", None, None, None, "100", None, 12),
-    ("consumer", "consumer loan", "loan", "profit", None, "0.021000", 0.75, "5000", "300000", 36),
-    ("scene", "instalment loan at a partner", "loan", "traffic", None, "0.021000", 0.75, "1000", "50000", 18),
-    ("business", "loan to small business", "loan", "profit", None, "0.020000", 0.75, "20000", "1000000", 36),
-)
-# What campaigns offer in turn, and the cost of a touch by channel.
-OFFERED = ("consumer", "WMP", "INS", "MMF", "scene")
-TOUCH_COST = {"app": "0.02", "sms": "0.05", "wechat": "0.03", "branch_visit": "8", "home_visit": "40", "phone": "4"}
 
 
 def districts(world: World) -> DataFrame:
@@ -110,7 +83,11 @@ def managers(world: World) -> DataFrame:
 def products(world: World) -> DataFrame:
     """A row a product; loans bear the rates of the simulation."""
     loans = world.sim.credit.products
-    rows = [(*row[:4], str(loans[row[0]].rate) if row[0] in loans else row[4], *row[5:]) for row in PRODUCTS]
+    rows = [
+        (code, one.name, one.kind, one.role, str(loans[code].rate) if code in loans else one.base_rate)
+        + (one.funding_cost, one.capital_weight, one.limit_min, one.limit_max, one.term_months)
+        for code, one in world.sim.products.items()
+    ]
     names = "product_code, name, kind, role, base_rate, funding_cost, capital_weight, limit_min, limit_max, term_months"
     types = ["string"] * 6 + ["double"] + ["string"] * 2 + ["int"]
     schema = ", ".join(f"{name} {kind}" for name, kind in zip(names.split(", "), types, strict=True))
@@ -120,14 +97,16 @@ def products(world: World) -> DataFrame:
 
 def campaign_rows(world: World) -> list[tuple[int, str, str, str, date, date]]:
     """A campaign a quarter and channel: id, name, product, channel, first and last day."""
+    marketing = world.sim.marketing
+    offered = marketing.offered
     return [
         (
             quarter * len(CHANNELS) + number + 1,
-            f"{OFFERED[(quarter + number) % len(OFFERED)]} by {channel} {quarter + 1}",
-            OFFERED[(quarter + number) % len(OFFERED)],
+            f"{offered[(quarter + number) % len(offered)]} by {channel} {quarter + 1}",
+            offered[(quarter + number) % len(offered)],
             channel,
             month_of(world.start, 3 * quarter),
-            month_of(world.start, 3 * quarter) + timedelta(days=CAMPAIGN_DAYS),
+            month_of(world.start, 3 * quarter) + timedelta(days=marketing.campaign_days),
         )
         for quarter in range(world.last // 3 + 1)
         for number, channel in enumerate(CHANNELS)
@@ -136,7 +115,8 @@ def campaign_rows(world: World) -> list[tuple[int, str, str, str, date, date]]:
 
 def campaigns(world: World) -> DataFrame:
     """A row a campaign."""
-    rows = [(*row, TOUCH_COST[row[3]], world.sim.marketing.control) for row in campaign_rows(world)]
+    marketing = world.sim.marketing
+    rows = [(*row, marketing.touch_cost[row[3]], marketing.control) for row in campaign_rows(world)]
     return world.spark.createDataFrame(
         rows,
         "campaign_id int, name string, product_code string, channel string, started_on date, ended_on date, "
@@ -161,11 +141,11 @@ def employer_traits(world: World, number: Who) -> dict[str, Column]:
         "level": F.when(at == GIANT, 1).otherwise(
             F.when(private, 4).otherwise(draws.whole(1, 4, "employer level", at))
         ),
-        "industry": draws.choice(INDUSTRIES, "employer industry", at),
+        "industry": draws.choice(world.sim.people.industries, "employer industry", at),
         "payday": F.element_at(
             F.array(*(F.lit(day) for day in (5, 8, 10, 15, 20, 25))), draws.whole(1, 6, "payday", at)
         ),
-        "is_specialised_sme": private & draws.happens(0.04, "specialised", at),
+        "is_specialised_sme": private & draws.happens(world.sim.people.specialised, "specialised", at),
     }
 
 

@@ -17,8 +17,6 @@ from strata.jobs.simulate.world import World, moment, phone
 REACH = 12
 # How often a friend is looked for among neighbours: about every second one is.
 ATTEMPTS = 5
-# People outside the bank, for each customer: some are in several customers' books.
-OUTSIDE_A_CUSTOMER = 2
 FAMILY, NEAR, FAR, OUTSIDE = "family", "near", "far", "outside"
 
 
@@ -60,7 +58,7 @@ def contacts(world: World, people: DataFrame) -> DataFrame:
     far = F.transform(F.filter(met, lambda other: F.abs(other - me) > REACH), lambda other: _known(other, FAR))
     outside = F.transform(
         _range(1, F.round(2 * tail).cast("int")),
-        lambda n: _known(F.floor(OUTSIDE_A_CUSTOMER * world.sim.customers * draws.uniform("outside", me, n)), OUTSIDE),
+        lambda n: _known(F.floor(social.outside * world.sim.customers * draws.uniform("outside", me, n)), OUTSIDE),
     )
     lonely = F.col("ring_kind") == "synthetic_identity"
     known = F.when(lonely, F.slice(outside, 1, 3)).otherwise(F.concat(family, near, far, outside))
@@ -90,17 +88,17 @@ def contact_rows(world: World, known: DataFrame) -> DataFrame:
     draws = world.draws
     who = ("position", "other")
     seen = F.date_add("opened_on", draws.whole(1, 120, "book shared", "position"))
-    colleague = (F.col("tie") == NEAR) & draws.happens(0.3, "colleague", *who)
+    colleague = (F.col("tie") == NEAR) & draws.happens(world.sim.social.colleagues, "colleague", *who)
     label = (
         F.when(F.col("tie") == FAMILY, "family")
         .when(colleague, "colleague")
-        .when((F.col("tie") == OUTSIDE) & draws.happens(0.3, "service", *who), "service")
+        .when((F.col("tie") == OUTSIDE) & draws.happens(world.sim.social.services, "service", *who), "service")
         .otherwise("friend")
     )
     return known.select(
         F.col("customer_id").alias("owner_id"),
         "contact_phone",
-        F.when(draws.happens(0.5, "labelled", *who), label).alias("relation_label"),
+        F.when(draws.happens(world.sim.social.labelled, "labelled", *who), label).alias("relation_label"),
         seen.alias("first_seen"),
         seen.cast("timestamp").alias(AT),
     )
@@ -147,7 +145,10 @@ def declared(world: World, people: DataFrame, lent: DataFrame) -> DataFrame:
 
 def _family(world: World, people: DataFrame) -> DataFrame:
     head = world.customer("household")
-    rows = people.where((F.col("household_place") > 0) & world.draws.happens(0.5, "family declared", "position"))
+    rows = people.where(
+        (F.col("household_place") > 0)
+        & world.draws.happens(world.sim.social.family_declared, "family declared", "position")
+    )
     return rows.select(
         (F.col("customer_id") * 100 + 1).alias("tie_id"),
         F.col("customer_id").alias("src_customer_id"),
@@ -180,7 +181,9 @@ def _friend(world: World, name: str) -> Column:
 
 
 def _referred(world: World, people: DataFrame) -> DataFrame:
-    told = referrals(world, people).where(world.draws.happens(0.8, "referral told", "position"))
+    told = referrals(world, people).where(
+        world.draws.happens(world.sim.social.referral_declared, "referral told", "position")
+    )
     return told.select(
         (F.col("customer_id") * 100 + 2).alias("tie_id"),
         F.col("referrer_id").alias("src_customer_id"),

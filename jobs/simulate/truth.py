@@ -43,7 +43,7 @@ def persons(world: World, people: DataFrame) -> DataFrame:
         {
             "product_code": F.lit("consumer"),
             "month_no": F.lit(0),
-            "debt_to_income": F.lit(0.35),
+            "debt_to_income": F.lit(world.sim.credit.usual_debt_to_income),
             "without_work": F.lit(False),
         }
     )

@@ -6,11 +6,10 @@ from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
 
 from strata.jobs.simulate.delivery import AT
-from strata.jobs.simulate.structure import INDUSTRIES, employer_id
+from strata.jobs.simulate.structure import employer_id
 from strata.jobs.simulate.world import FIRST_CUSTOMER, World, moment
 
 FIRST_BUSINESS = 700_001
-NET_OF_GROSS = 0.80
 
 
 def in_work(world: World, month: Column) -> Column:
@@ -29,11 +28,12 @@ def employer_in(month: Column) -> Column:
 def income_in(world: World, month: Column) -> Column:
     """Income of a month (CNY): a fifth of it without work, more with a new job, uneven for the self-employed."""
     changed = F.col("new_job").isNotNull() & (month >= F.col("new_job"))
-    uneven = F.exp(0.35 * world.draws.normal("month's business", "position", month))
+    numbers = world.sim.people
+    uneven = F.exp(numbers.own_income_spread * world.draws.normal("month's business", "position", month))
     return F.col("income") * (
         F.when(F.col("work") == "self_employed", uneven)
-        .when((F.col("work") == "employed") & ~in_work(world, month), 0.2)
-        .when(changed, 1.12)
+        .when((F.col("work") == "employed") & ~in_work(world, month), numbers.income_without_work)
+        .when(changed, numbers.new_job_raise)
         .otherwise(1.0)
     )
 
@@ -47,16 +47,18 @@ def person_months(world: World, people: DataFrame, first: int | None = None) -> 
 
 def social_insurance(world: World, people: DataFrame) -> DataFrame:
     """Contribution months of the employed, and of some of the self-employed."""
-    return _contributions(world, people, "social", F.lit(world.sim.contributions.social_rate), own=0.4)
+    numbers = world.sim.contributions
+    return _contributions(world, people, "social", F.lit(numbers.social_rate), own=numbers.self_employed)
 
 
 def housing_fund(world: World, people: DataFrame) -> DataFrame:
     """Contribution months of those whose employer pays in: nearly all outside of private firms."""
-    rates = world.sim.contributions.fund_rates
+    numbers = world.sim.contributions
+    rates = numbers.fund_rates
     rate = F.element_at(
         F.array(*(F.lit(share) for share in rates)), world.draws.whole(1, len(rates), "fund", "employer")
     )
-    paid = (F.col("ownership") != "private") | world.draws.happens(0.45, "fund paid", "employer")
+    paid = (F.col("ownership") != "private") | world.draws.happens(numbers.private_fund, "fund paid", "employer")
     return _contributions(world, people.where(paid), "fund", rate, own=0.0)
 
 
@@ -68,10 +70,11 @@ def _contributions(world: World, people: DataFrame, name: str, rate: Column, own
     alone = (F.col("work") == "self_employed") & draws.happens(own, f"{name} own", "position")
     rows = rows.where(((F.col("work") == "employed") & (in_work(world, month) | (month == F.col("work_lost")))) | alone)
     # Employers declare less than they pay now and then; floors and ceilings hold.
-    declared = F.col("income") / NET_OF_GROSS * (1 - 0.3 * draws.happens(0.2, "declares less", "employer").cast("int"))
+    less = draws.happens(numbers.declares_less, "declares less", "employer")
+    declared = F.col("income") / numbers.net_of_gross * (1 - numbers.undeclared * less.cast("int"))
     base = F.least(F.greatest(declared, F.lit(numbers.base_floor)), F.lit(numbers.base_ceiling))
     stopped = month == F.coalesce("work_lost", F.lit(-999))
-    late = draws.happens(0.02, f"{name} late", "employer", month)
+    late = draws.happens(numbers.late, f"{name} late", "employer", month)
     status = F.when(stopped, "stopped").when(late, "late").otherwise("paid")
     sent = F.date_add(F.last_day("month"), draws.whole(numbers.lag_days - 8, numbers.lag_days, f"{name} lag", month))
     return rows.select(
@@ -89,11 +92,11 @@ def education_records(world: World, people: DataFrame) -> DataFrame:
     """What the register confirms: of most degrees; a few people have declared more than they have."""
     draws = world.draws
     rows = people.where(F.col("education_level").isin("college", "bachelor", "master"))
-    rows = rows.where(draws.happens(0.9, "degree found", "position"))
+    rows = rows.where(draws.happens(world.sim.people.degree_found, "degree found", "position"))
     age = F.when(F.col("education_level") == "college", 21).when(F.col("education_level") == "master", 25).otherwise(22)
     graduated = F.make_date(F.year("birth_date") + age, F.lit(6), F.lit(30))
     lower = F.when(F.col("education_level") == "master", "bachelor").otherwise("college")
-    boasts = draws.happens(0.03, "boasts", "position")
+    boasts = draws.happens(world.sim.people.boasts, "boasts", "position")
     return rows.where(graduated < F.col("opened_on")).select(
         (F.col("customer_id") * 10 + 3).alias("record_id"),
         "customer_id",
@@ -137,10 +140,10 @@ def businesses(world: World, people: DataFrame) -> DataFrame:
     return people.where(F.col("work") == "self_employed").select(
         business_id(F.col("customer_id")).alias("business_id"),
         "customer_id",
-        draws.choice(INDUSTRIES, "business industry", "position").alias("industry"),
+        draws.choice(world.sim.people.industries, "business industry", "position").alias("industry"),
         draws.skewed(3.0, 0.9, "staff", "position").cast("int").alias("staff"),
         registered.alias("registered_on"),
-        draws.happens(0.03, "own specialised", "position").alias("is_specialised_sme"),
+        draws.happens(world.sim.people.own_specialised, "own specialised", "position").alias("is_specialised_sme"),
         F.greatest(registered, "opened_on").alias("valid_from"),
         F.greatest(registered, "opened_on").cast("timestamp").alias(AT),
     )

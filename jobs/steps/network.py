@@ -11,17 +11,24 @@ from strata.graph.frames import USED, require_trusted, self_test
 from strata.graph.risk import account_graph, assert_components, neighbour_features, network_table
 from strata.graph.ties import SOURCES, relation_evidence
 from strata.jobs.runtime.run import Context
+from strata.jobs.steps.graph_verdicts import keep_verdicts, kept_verdicts
 
 # GraphFrames walks the whole graph again to check ours; beyond this many ties it would cost more than the job.
 CROSS_CHECK_TIES = 200_000
 
 
 def trust_graphframes(context: Context) -> None:
-    """GraphFrames answers known graphs rightly on this installation, or the job stops."""
+    """GraphFrames answers known graphs rightly on this installation, or the job stops.
+
+    The lake keeps what passed, so that one installation is tried once and not in every run.
+    """
     with context.progress.step("self-test of GraphFrames") as step:
-        verdicts = self_test(context.spark, USED)
+        passed = kept_verdicts(context.spark, context.lake.root)
+        verdicts = passed or self_test(context.spark, USED)
         require_trusted(verdicts)
-        step.says(", ".join(verdict.call for verdict in verdicts))
+        if not passed:
+            keep_verdicts(context.spark, context.lake.root, verdicts)
+        step.says(", ".join(verdict.call for verdict in verdicts) + (", passed before" if passed else ""))
 
 
 def build(context: Context) -> None:

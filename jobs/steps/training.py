@@ -154,6 +154,8 @@ def _out_of_fold(rows: DataFrame, found: Mapping[str, CrossValidation]) -> DataF
 
 def register(context: Context, card: Scorecard, boosted: Boosting, measured: list[Measured]) -> None:
     """One MLflow run a model, tagged with the Delta versions it was trained on; the first scorecard is champion."""
+    # The registry is written beside the lake: not by a run that has lost its lock either.
+    context.lake.before_write()
     tracking = Tracking(context.settings.tracking_uri)
     manifest = context.lake.read("training_manifest").where(F.col("training_set") == loans.TRAINING_SET).head()
     shared = {"manifest.json": manifest["manifest"]}

@@ -5,9 +5,11 @@ from __future__ import annotations
 import json
 import os
 import socket
+import threading
 import time
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
-from datetime import date
+from datetime import UTC, date, datetime
 from pathlib import Path
 
 import pytest
@@ -16,8 +18,10 @@ from pyspark.sql import functions as F
 from strata.conf.settings import load_settings
 from strata.jobs import check_run
 from strata.jobs.runtime import ledger
+from strata.jobs.runtime import lock as lock_module
 from strata.jobs.runtime.catalog import contract_of
-from strata.jobs.runtime.errors import GateError, InputError
+from strata.jobs.runtime.errors import GateError, InputError, LockedError
+from strata.jobs.runtime.lock import job_lock
 from strata.jobs.runtime.run import Context, Job, execute, parser
 from strata.jobs.runtime.tables import Lake
 from strata.jobs.runtime.tokens import load_key, tokeniser
@@ -122,10 +126,15 @@ def test_ledger_holds_versions_and_rows(spark, tmp_path):
     assert entry.outputs[0].version == Lake(spark, str(tmp_path)).version("customer")
 
 
-def hold_lock(root: Path, pid: int) -> Path:
+def holder(run_id: str, pid: int, hours_ago: float = 0.0) -> str:
+    since = time.time() - 3600 * hours_ago
+    return json.dumps({"run_id": run_id, "host": socket.gethostname(), "pid": pid, "since": since})
+
+
+def hold_lock(root: Path, pid: int, hours_ago: float = 0.0) -> Path:
     lock = root / "_locks" / "writer.lock"
     lock.parent.mkdir(parents=True)
-    lock.write_text(json.dumps({"run_id": "other", "host": socket.gethostname(), "pid": pid, "since": time.time()}))
+    lock.write_text(holder("other", pid, hours_ago))
     return lock
 
 
@@ -140,6 +149,111 @@ def test_a_dead_holder_is_taken_over(spark, tmp_path):
     lock = hold_lock(tmp_path, 2**22 + 1)
     assert run_job(spark, WRITER, tmp_path) == 0
     assert not lock.exists()
+
+
+def taken_by_another(root: Path) -> Path:
+    """The writer's lock, given to another run of a live process."""
+    lock = root / "_locks" / "writer.lock"
+    lock.write_text(holder("another", os.getpid()))
+    return lock
+
+
+def test_a_run_that_lost_its_lock_leaves_the_new_holders_alone_and_writes_no_more(spark, tmp_path, capsys):
+    def slow(context: Context) -> None:
+        context.lake.replace("customer", customers(spark, 2))
+        taken_by_another(tmp_path)
+        context.lake.replace("customer", customers(spark, 3))
+
+    assert run_job(spark, replace(WRITER, body=slow), tmp_path) == 5
+    lake = Lake(spark, str(tmp_path))
+    assert lake.read("customer").count() == 2
+    assert json.loads((tmp_path / "_locks" / "writer.lock").read_text())["run_id"] == "another"
+    said = capsys.readouterr().err
+    assert "and another on " in said and "took over its lock; nothing more is written" in said
+    entry = ledger.last(lake, "writer", date(2000, 1, 1))
+    assert (entry.status, entry.exit_code) == ("failed", 5) and "took over its lock" in entry.error
+
+
+def test_a_run_whose_lock_is_lost_after_its_last_write_does_not_succeed(spark, tmp_path, capsys):
+    def slow(context: Context) -> None:
+        (tmp_path / "_locks" / "writer.lock").unlink()
+
+    assert run_job(spark, replace(WRITER, body=slow), tmp_path) == 5
+    assert "was removed while it ran" in capsys.readouterr().err
+
+
+def test_a_late_failure_does_not_hide_the_run_that_started_after_it(spark, tmp_path):
+    lake, day = Lake(spark, str(tmp_path)), date(2000, 1, 1)
+    first = ledger.Entry("first", "writer", day, "1", "1", datetime(2000, 1, 2, tzinfo=UTC))
+    second = replace(first, run_id="second", started_at=datetime(2000, 1, 3, tzinfo=UTC))
+    for entry in (first, second, replace(second, status="succeeded"), replace(first, status="failed")):
+        ledger.record(lake, entry)
+    found = ledger.last(lake, "writer", day)
+    assert (found.run_id, found.status) == ("second", "succeeded")
+
+
+def test_an_old_lock_is_taken_over_by_one_run_alone(spark, tmp_path):
+    lock = hold_lock(tmp_path, os.getpid(), hours_ago=7)
+    # Another run found the same lock stale, has made its claim and is at work.
+    claim = lock.with_name("writer.lock.other")
+    claim.write_text(holder("another", os.getpid()))
+    with (
+        pytest.raises(LockedError, match="writer is being run by another"),
+        job_lock(spark, str(tmp_path), "writer", "mine", hours=6),
+    ):
+        pass
+    assert lock.exists()
+    # One that was killed at it holds nobody up.
+    claim.write_text(holder("another", 2**22 + 1))
+    with job_lock(spark, str(tmp_path), "writer", "mine", hours=6) as held:
+        held.require()
+        assert json.loads(lock.read_text())["run_id"] == "mine"
+    assert list(lock.parent.glob("[!.]*")) == []
+
+
+def test_a_lock_made_after_the_look_at_a_stale_one_stays(spark, tmp_path, monkeypatch):
+    lock = hold_lock(tmp_path, os.getpid(), hours_ago=7)
+    stale = lock_module._stale
+
+    def late(holding: lock_module.Holder, hours: float) -> bool:
+        found = stale(holding, hours)
+        taken_by_another(tmp_path)
+        return found
+
+    monkeypatch.setattr(lock_module, "_stale", late)
+    with pytest.raises(LockedError, match="just taken"), job_lock(spark, str(tmp_path), "writer", "mine", hours=6):
+        pass
+    assert json.loads(lock.read_text())["run_id"] == "another"
+    assert [path.name for path in lock.parent.glob("[!.]*")] == ["writer.lock"]
+
+
+def test_a_lock_without_a_name_is_respected_for_a_minute(spark, tmp_path):
+    lock = hold_lock(tmp_path, os.getpid())
+    lock.write_text("")
+    with pytest.raises(LockedError, match="run by unknown"), job_lock(spark, str(tmp_path), "writer", "mine", hours=6):
+        pass
+    os.utime(lock, (time.time() - 70, time.time() - 70))
+    with job_lock(spark, str(tmp_path), "writer", "mine", hours=6):
+        assert json.loads(lock.read_text())["run_id"] == "mine"
+    assert not lock.exists()
+
+
+def test_of_many_runs_that_find_a_stale_lock_one_wins(spark, tmp_path):
+    hold_lock(tmp_path, os.getpid(), hours_ago=7)
+    start, done = threading.Barrier(8), threading.Barrier(8)
+
+    def contend(number: int) -> str | None:
+        start.wait()
+        try:
+            with job_lock(spark, str(tmp_path), "writer", f"run {number}", hours=6):
+                done.wait()
+                return f"run {number}"
+        except LockedError:
+            done.wait()
+            return None
+
+    with ThreadPoolExecutor(8) as threads:
+        assert len([name for name in threads.map(contend, range(8)) if name]) == 1
 
 
 def test_steps_stop_at_the_first_failure(spark, tmp_path):

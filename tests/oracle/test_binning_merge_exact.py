@@ -3,12 +3,28 @@
 from __future__ import annotations
 
 import time
-from itertools import combinations, product
+from itertools import combinations, pairwise, product
 
 import numpy as np
 import pytest
 
-from strata.models.merge import TRENDS, MergeRules, Periods, is_trend, merge, merge_finely, woe_iv
+from strata.models.merge import TIE, TRENDS, MergeRules, Periods, merge, merge_finely, woe_iv
+
+
+def is_trend(risk, trend):
+    """Whether the risks of consecutive bins follow ``trend`` (``auto``: up or down all the way)."""
+    steps = [b - a for a, b in pairwise(risk)]
+    if trend == "none":
+        return True
+    if trend == "ascending":
+        return all(s >= -TIE for s in steps)
+    if trend == "descending":
+        return all(s <= TIE for s in steps)
+    if trend == "auto":
+        return is_trend(risk, "ascending") or is_trend(risk, "descending")
+    turns = range(len(risk))
+    first, second = ("ascending", "descending") if trend == "peak" else ("descending", "ascending")
+    return any(is_trend(risk[: t + 1], first) and is_trend(risk[t:], second) for t in turns)
 
 
 def divisions(m):

@@ -303,7 +303,7 @@ def test_sums_go_along_chains_and_round_cycles(bank: Bank):
         assert list(steps.index) == list(range(size))
         assert steps["occurred_at"].is_monotonic_increasing
         kept = steps["amount"].astype(float) / float(steps["amount"].iloc[0])
-        assert np.allclose(kept, (1 - money.MULE_FEE) ** np.arange(size), atol=1e-3)
+        assert np.allclose(kept, (1 - bank.world.sim.groups.mule_fee) ** np.arange(size), atol=1e-3)
         following = [accounts.loc[(ring, (place + 1) % size), "account_number"] for place in range(size)]
         wanted = following if kind == "transfer_cycle" else [*following[:-1], f"X9{ring}"]
         assert list(steps["counterparty_account"]) == wanted, (ring, month)

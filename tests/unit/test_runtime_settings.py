@@ -15,6 +15,7 @@ from strata.jobs.cli import main
 from strata.jobs.runtime.catalog import TABLES, contract_of
 from strata.jobs.runtime.install import SetupError, extract_classes
 from strata.jobs.runtime.session import engine_settings
+from strata.jobs.sources.bank_sample import write_sample
 
 ROOT = Path(__file__).parents[2]
 
@@ -31,8 +32,16 @@ def test_layers_of_settings(tmp_path):
 @pytest.mark.parametrize(
     ("text", "says"),
     [
-        ("gates:\n  quarantine: 0.2\n", "gates.quarantine: Extra inputs are not permitted"),
-        ("as_of: tomorrow\n", "as_of: Input should be a valid date"),
+        (
+            "gates:\n  quarantine: 0.2\n",
+            "gates.quarantine: there is no such setting; did you mean gates.quarantine_rows?",
+        ),
+        ("lake_hours: 2\n", "own.yml: lake_hours: there is no such setting; did you mean lock_hours?"),
+        ("cores: 2\n", "own.yml: cores: there is no such setting; did you mean spark.cores?"),
+        ("spark:\n  xyz: 2\n", "own.yml: spark.xyz: there is no such setting; there are: spark.cores, spark.memory"),
+        ("as_of: tomorrow\n", "own.yml: as_of: Input should be a valid date"),
+        ("gates: 3\n", "own.yml: gates: Input should be"),
+        ("bank_timezone: Asia/Shanghai\n", "own.yml: bank_timezone: is the bank's own: zone in its bank.yml"),
         ("- a\n", "a mapping of settings is expected, not list"),
         ("a: [\n", "not readable as YAML"),
     ],
@@ -42,6 +51,22 @@ def test_wrong_settings_are_named(tmp_path, text, says):
     own.write_text(text)
     with pytest.raises(SettingsError, match=says):
         load_settings("test", path=str(own))
+
+
+def test_arguments_of_the_wrong_kind_are_named():
+    with pytest.raises(SettingsError, match="settings: lock_hours: Input should be greater than 0"):
+        load_settings("test", lock_hours=-1)
+    with pytest.raises(SettingsError, match="settings: lok_hours: there is no such setting; did you mean lock_hours"):
+        load_settings("test", lok_hours=1)
+
+
+def test_a_plan_refuses_a_wrong_zone(tmp_path, capsys):
+    write_sample(tmp_path / "mine")
+    declared = tmp_path / "mine" / "bank.yml"
+    declared.write_text(declared.read_text().replace("Europe/Berlin", "Europe/Prag"))
+    assert main(["ingest", "--plan", "--bank", str(tmp_path / "mine")]) == 2
+    problem = "mine/bank.yml: zone: 'Europe/Prag' is no time zone of the IANA database; did you mean Europe/Prague?"
+    assert problem in capsys.readouterr().err
 
 
 def test_unknown_environment_and_file():
