@@ -18,7 +18,7 @@ from xdist.scheduler import LoadScopeScheduling
 
 from strata.conf.settings import Settings, load_settings
 from strata.jobs import build_network, ingest, local_session, run_all, simulate_bank
-from strata.jobs.runtime.run import Job, execute, parser
+from strata.jobs.runtime.run import Job, execute, open_lake, parser
 from strata.jobs.runtime.tables import Lake
 
 ZONE = "spark.sql.session.timeZone"
@@ -82,7 +82,7 @@ class Bank:
         return self.settings.lake
 
     def tables(self) -> Lake:
-        return Lake(self.spark, self.lake)
+        return open_lake(self.spark, self.settings)
 
     def run(self, job: Job, *arguments: str) -> int:
         with in_zone(self.spark, self.settings.bank_timezone):

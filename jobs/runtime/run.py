@@ -159,9 +159,7 @@ class _Run:
 
     def __init__(self, job: Job, settings: Settings, options: argparse.Namespace, spark: SparkSession) -> None:
         run_id = f"{job.name.replace(' ', '-')}-{settings.as_of:%Y%m%d}-{uuid.uuid4().hex[:8]}"
-        lake = Lake(spark, settings.lake, run_id)
-        for table in load_bank(settings.bank).contracts.values():
-            lake.declare(table)
+        lake = open_lake(spark, settings, run_id)
         self.job, self.settings, self.clock = job, settings, time.monotonic()
         self.context = Context(spark, settings, lake, Progress(job.name), run_id, datetime.now(UTC), options)
         conf_hash, code = _digest(job, settings, options), ledger.code_version()
@@ -228,6 +226,11 @@ class _Run:
         if status == "succeeded":
             rows = ", ".join(f"{w.name} {w.rows:,}" for w in lake.outputs.values() if w.rows is not None)
             self.context.progress.line(f"done in {seconds:.1f} s: {rows or 'nothing new'}")
+
+
+def open_lake(spark: SparkSession, settings: Settings, run_id: str = "adhoc") -> Lake:
+    """The lake of the settings, with the contracts that the bank brings."""
+    return Lake(spark, settings.lake, run_id, declared=dict(load_bank(settings.bank).contracts))
 
 
 def open_session(settings: Settings) -> SparkSession:

@@ -17,11 +17,10 @@ import yaml
 
 from strata.conf.contracts import Layer
 from strata.jobs import build_network
-from strata.jobs.runtime.catalog import TABLES
 from tests.conftest import Bank, bank_at, in_zone
 from tests.integration import after_ingest
 from tests.integration.standalone import standalone_cluster, submit
-from tests.integration.whole_bank import COUNTS, GOLD, differing, every_job
+from tests.integration.whole_bank import CONTRACTS, COUNTS, GOLD, differing, every_job
 
 PROJECT = Path(__file__).parents[2]
 
@@ -43,7 +42,7 @@ def on_cluster(other: Bank, folder: Path, script: Path, *arguments: str) -> None
 
 def comparable(name: str) -> bool:
     """Whether two runs may be expected to write the same: the books on runs name the run."""
-    return bool(TABLES[name].key) and TABLES[name].layer is not Layer.OPS
+    return bool(CONTRACTS[name].key) and CONTRACTS[name].layer is not Layer.OPS
 
 
 def assert_same(bank: Bank, other: Bank, names: Iterable[str]) -> None:
@@ -51,7 +50,7 @@ def assert_same(bank: Bank, other: Bank, names: Iterable[str]) -> None:
     with in_zone(bank.spark, bank.settings.bank_timezone):
         for name in names:
             mine, theirs = bank.tables().read(name), other.tables().read(name)
-            assert differing(mine, theirs, *TABLES[name].key) == [], name
+            assert differing(mine, theirs, *CONTRACTS[name].key) == [], name
 
 
 def test_the_jobs_after_ingest_give_the_same(bank: Bank, tmp_path: Path):

@@ -18,11 +18,10 @@ from strata.conf.contracts import Layer
 from strata.features.store import FeatureStore, Manifest
 from strata.features.views import account_views
 from strata.jobs import build_report, check_run, ingest, promote, run_all, score
-from strata.jobs.runtime.catalog import TABLES
 from strata.models.scorecard import Scorecard
 from strata.models.specs import loan_default as loans
 from tests.conftest import Bank, bank_at, in_zone
-from tests.integration.whole_bank import COUNTS, GOLD, WRITTEN, differing
+from tests.integration.whole_bank import CONTRACTS, COUNTS, GOLD, WRITTEN, differing
 
 
 @pytest.fixture(autouse=True)
@@ -35,7 +34,7 @@ def test_every_table_of_the_run_keeps_its_contract(bank: Bank):
     tables = bank.tables()
     assert {name: tables.read(name).count() for name in COUNTS} == COUNTS
     for name in sorted(name for name in WRITTEN if not name.startswith("quarantine_")):
-        contract, rows = TABLES[name], tables.read(name)
+        contract, rows = CONTRACTS[name], tables.read(name)
         assert rows.columns == list(contract.names), name
         if contract.key:
             assert rows.select(*contract.key).distinct().count() == rows.count(), f"{name}: the key is not one"
@@ -123,7 +122,7 @@ import os; os._exit(0)
     assert output.returncode == 0, output.stderr
     for name, (count, columns, feed) in json.loads(output.stdout).items():
         assert count == tables.read(name).count(), name
-        assert set(columns) >= set(TABLES[name].names) - {TABLES[name].snapshot_by}, name
+        assert set(columns) >= set(CONTRACTS[name].names) - {CONTRACTS[name].snapshot_by}, name
         assert feed == "true", name
 
 
@@ -195,6 +194,6 @@ def test_killed_in_the_middle_and_run_again(bank: Bank, tmp_path: Path):
     assert bank.run(check_run.JOB, "--job", "ingest") == 0
     assert other.run(check_run.JOB, "--job", "ingest") == 1
     assert other.run(ingest.JOB) == 0
-    for name in (name for name in ingest.JOB.written(bank.settings) if TABLES[name].layer is Layer.SILVER):
-        key = TABLES[name].key
+    for name in (name for name in ingest.JOB.written(bank.settings) if CONTRACTS[name].layer is Layer.SILVER):
+        key = CONTRACTS[name].key
         assert differing(bank.tables().read(name), other.tables().read(name), *key) == [], name

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
+from strata.conf.banks import load_bank
 from strata.conf.contracts import Layer
 from strata.conf.settings import load_settings
 from strata.jobs import run_all
@@ -18,7 +19,8 @@ def every_job(job: Job) -> list[Job]:
 
 # What the run writes for this bank; ties between people are known to another one.
 WRITTEN = {name for job in every_job(run_all.JOB) for name in job.written(load_settings("test"))}
-GOLD = sorted(name for name in WRITTEN if TABLES[name].layer is Layer.GOLD)
+CONTRACTS = {**TABLES, **load_bank("berka").contracts}
+GOLD = sorted(name for name in WRITTEN if CONTRACTS[name].layer is Layer.GOLD)
 COUNTS = {
     "loan": 682,
     "training_set_loan_default": 392,
