@@ -216,7 +216,7 @@ class BinningRules:
     (0 to 1) prefers bins whose WOE keeps its sign in every period.
     """
 
-    max_bins: int = 6
+    max_bins: int = 10
     min_share: float = 0.05
     min_bads: float = 0.0
     trend: str | Mapping[str, str] = "auto"
@@ -254,7 +254,7 @@ def fit_binning(
     target: str,
     features: Sequence[str],
     special_values: Specials = None,
-    max_bins: int = 6,
+    max_bins: int = 10,
     min_share: float = 0.05,
     trend: str | Mapping[str, str] = "auto",
     min_bads: float = 0.0,
@@ -346,12 +346,18 @@ def _merged(counted: Counted, *, totals: Totals, rules: BinningRules, keep_perio
         shrunk, honest_iv = woe_iv(honest[:, 0], honest[:, 1], totals.good, totals.bad, totals.unit)
         if bins.ordinary > FEW_LEVELS:
             woe, iv = shrunk, honest_iv
-        chance = max(float(iv.sum() - honest_iv.sum()), 0.0)
+        chance = _beyond_two(bins, by_period) * max(float(iv.sum() - honest_iv.sum()), 0.0)
     if bins.kind == "text" and final.rest is None:
         woe[-1] = iv[-1] = 0.0  # unseen levels are neutral
     vintages = zip(totals.periods, joined, strict=True) if keep_periods else ()
     periods = tuple(PeriodCounts(name, _floats(part[:, 0]), _floats(part[:, 1])) for name, part in vintages)
     return BinnedFeature(final, _floats(good), _floats(bad), _floats(woe), _floats(iv), periods, totals.unit, chance)
+
+
+def _beyond_two(bins: FeatureBins, by_period: Floats) -> float:
+    """The share of a text's chance that it owes to having more than two levels: two are as little as a number has."""
+    filled = int((by_period.sum(axis=(0, 2))[: bins.ordinary] > 0).sum())
+    return max(filled - 2, 0) / max(filled - 1, 1)
 
 
 def _as_given(bins: FeatureBins) -> tuple[Integers, Integers]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
 import pandas as pd
@@ -14,6 +14,7 @@ from pyspark.sql import functions as F
 from strata.models.binning import BinnedFeature, Binning, BinningRules, Splits, bin_rows, read_json
 from strata.models.binning_rows import Source, Specials, require_column, source
 from strata.models.counts import Training
+from strata.models.drop_worth import DropWorth, signs_worth
 from strata.models.export import DIALECTS, SPARK, Dialect
 from strata.models.pmml import scorecard_pmml
 from strata.models.raw_values import UNREADABLE, check_columns
@@ -33,9 +34,10 @@ class ScorecardSpec:
     Binning as in ``fit_binning``; selection as in ``SelectionRules`` (``forced`` stay in, ``forbidden`` stay
     out, None switches a threshold off); scale as in ``Scale``; ``reasons`` is the number of reason columns.
     ``event`` names the bad value of the target; ``weight`` is a column; ``period`` a column of vintages, over
-    which ``drift`` says what features must go and ``stability`` prefers bins that keep their sign;
-    ``selection`` is ``stepwise`` or ``lasso``, whose folds are drawn from ``seed``. ``readings`` say of texts how they
-    are read as numbers (feature to ``Reading``); the scorecard keeps them and scores such texts as they come.
+    which ``drift`` says what features must go and ``stability`` prefers bins that keep their sign; ``signs`` (auto,
+    right, any) whether a coefficient may count against its feature's own WOE; ``selection`` is ``stepwise`` or
+    ``lasso``, whose folds are drawn from ``seed``. ``readings`` say of texts how they are read as numbers (feature to
+    ``Reading``); the scorecard keeps them and scores such texts as they come.
     """
 
     target: str
@@ -43,7 +45,7 @@ class ScorecardSpec:
     event: Any = None
     weight: str | None = None
     special_values: Specials = None
-    max_bins: int = 6
+    max_bins: int = 10
     min_share: float = 0.05
     min_bads: float = 0.0
     trend: str | Mapping[str, str] = "auto"
@@ -53,8 +55,8 @@ class ScorecardSpec:
     forced: Sequence[str] = ()
     forbidden: Sequence[str] = ()
     min_iv: float = 0.01
-    max_correlation: float | None = 0.75
-    max_vif: float | None = 5.0
+    max_correlation: float | None = 0.9
+    max_vif: float | None = 10.0
     max_p_value: float | None = None
     max_features: int | None = None
     max_psi: float | None = 0.25
@@ -69,6 +71,7 @@ class ScorecardSpec:
     reasons: int = 4
     readings: Mapping[str, Reading] | None = None
     drift: str = "reversed"
+    signs: str = "auto"
 
     def __post_init__(self) -> None:
         self.binning_rules.check(tuple(self.features))
@@ -106,6 +109,7 @@ class ScorecardSpec:
             self.selection,
             self.seed,
             self.drift,
+            self.signs,
         )
 
     @property
@@ -134,7 +138,8 @@ class Scorecard:
 
     The score decides: ``probability`` (of bad) is what its points say, so score and probability never
     disagree. ``coefficients``, ``standard_errors`` and ``p_values`` are of the regression of bad on WOE
-    (``(intercept)`` first; coefficients are negative, because WOE falls with risk).
+    (``(intercept)`` first). A coefficient is negative, because WOE falls with risk; that of a forced feature, or of any
+    where right signs would cost too much (``SelectionRules``), may be positive: ``turned`` names such features.
     """
 
     target: str
@@ -153,6 +158,11 @@ class Scorecard:
     def features(self) -> tuple[str, ...]:
         """The features in the model, in the order of the spec."""
         return tuple(self.points.by_feature)
+
+    @property
+    def turned(self) -> tuple[str, ...]:
+        """The features in the model whose coefficient counts against their own WOE."""
+        return tuple(name for name in self.features if self.coefficients[name] > 0)
 
     @property
     def kept(self) -> dict[str, BinnedFeature]:
@@ -291,7 +301,8 @@ def fit_scorecard(data: DataFrame, spec: ScorecardSpec) -> Scorecard:
 
     Up to 50,000 rows the data are read once and fitted on the driver; above, they are binned in two scans, then
     the codes of features that pass on their own (two bytes a value) are cached, and every further step is one
-    scan of them that sums bounded arrays, a few per kept feature.
+    scan of them that sums bounded arrays, a few per kept feature. Where correlation or signs send features away, one
+    more scan brings up to 20,000 rows, on which it is measured what that costs (see ``signs`` in ``SelectionRules``).
     Raises ``TypeError`` or ``ValueError`` naming the argument or column, and ``ValueError`` when no feature
     survives the selection.
     """
@@ -306,13 +317,33 @@ def require_features(card: Scorecard) -> None:
     if not card.features:
         first = max(card.selection, key=lambda verdict: card.binning.iv[verdict.feature])
         raise ValueError(
-            f"features: none survives the selection, the best is {first.feature!r}, {first.reason}; loosen or force"
+            f"features: none survives the selection, the best is {first.feature!r}, {first.reason}; "
+            "give features that tell good from bad, or name some that must stay with forced (--forced)"
         )
 
 
 def fit_binned(rows: Training, spec: ScorecardSpec, binning: Binning) -> Scorecard:
     """``fit_scorecard`` on rows already brought and binned; a scorecard without features is an answer here."""
     rules = spec.selection_rules
+    card = _fit_selected(rows, spec, binning, rules)
+    worth = signs_worth(rows, binning, card.selection, spec.binning_rules, rules) if rules.signs == "auto" else None
+    if worth is None or not worth.signs_are_costly:
+        return card
+    return _with_reasons(_fit_selected(rows, spec, binning, replace(rules, signs="any")), worth)
+
+
+def _with_reasons(card: Scorecard, worth: DropWorth) -> Scorecard:
+    """The card that says of each feature that counts against its own WOE why it may."""
+    reason = f"kept against its own WOE: right signs would cost {worth.cost:.3f} AUC out of fold"
+    turned = set(card.turned)
+    verdicts = (
+        v._replace(reason=reason) if v.feature in turned and v.reason != "forced" else v for v in card.selection
+    )
+    return replace(card, selection=tuple(verdicts))
+
+
+def _fit_selected(rows: Training, spec: ScorecardSpec, binning: Binning, rules: SelectionRules) -> Scorecard:
+    """Select by ``rules``, regress and scale."""
     dropped = screen_alone(binning, rules)
     left = [binned for name, binned in binning.features.items() if name not in dropped]
     coded = rows.coded([binned.bins for binned in left])

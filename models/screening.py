@@ -21,7 +21,7 @@ from strata.models.screening_columns import ColumnProfile, profile, suggests_dat
 
 __all__ = ["ColumnProfile", "Roles", "Suspect", "profile", "roles", "suggests_date", "suspects"]
 SuspectKind = Literal["target in disguise", "implausible power", "filled by outcome", "missing by outcome"]
-# Above the best honest single features (a bureau's score: 0.75); six bins cost 0.01 to 0.02 of the raw column's AUC.
+# Above the best honest single features (a bureau's score: 0.75); bins cost up to 0.02 of the raw column's AUC.
 MOST_AUC = 0.78
 # Filled for one outcome: so nearly pure, so many rows, so unlikely by chance, the other outcome so much rarer.
 ONE_SIDED, FEWEST_FILLED, RARE_CHANCE, TIMES_RARER = 0.99, 30, 1e-6, 10.0

@@ -70,7 +70,7 @@ def _alone(name: str, binned: BinnedFeature, rules: SelectionRules) -> tuple[str
 def select_and_fit(
     coded: Coded, binned: Sequence[BinnedFeature], bads: float, rules: SelectionRules
 ) -> tuple[Fitted, tuple[Verdict, ...]]:
-    """Screen candidates against each other, then fit those that remain with coefficients of the right sign.
+    """Screen candidates against each other, then fit those that remain with coefficients as ``rules.signs`` asks.
 
     ``coded`` are rows as codes of the bins of ``binned``, in their order. One pass for the Gramian, then four or
     five per feature that enters (and some 60 for a lasso); each sums bounded arrays. Raises ``SeparatedError`` when
@@ -78,7 +78,7 @@ def select_and_fit(
     """
     choice = Choice(binned, rules, bads, list(range(len(binned))))
     woes = [np.asarray(part.woe) for part in binned]
-    if choice.alive and (rules.max_correlation is not None or rules.max_vif is not None):
+    if choice.alive and rules.signs != "any" and (rules.max_correlation is not None or rules.max_vif is not None):
         _screen_correlation(choice, correlations(coded, woes))
     if choice.alive and rules.selection == "lasso":
         _screen_lasso(choice, coded, woes)
@@ -165,7 +165,7 @@ class _Model:
         model = _Model(choice, sums, sums(np.zeros(size)), free, upper)
         position = {i: p + 1 for p, i in enumerate(candidates)}
         for i, p in position.items():
-            upper[p] = np.inf if choice.forced(i) else 0.0
+            upper[p] = np.inf if choice.may_turn(i) else 0.0
         model._enter(position)
         model._settle(position, EXACT)
         return model._fitted([INTERCEPT, *map(choice.name, candidates)])
@@ -198,7 +198,7 @@ class _Model:
     def _next(self, position: dict[int, int], limit: float) -> int | None:
         if self.free.sum() > self.choice.rules.most_features(self.choice.bads):
             return None
-        right = [i for i in self._waiting(position) if self.at.gradient[position[i]] < 0]
+        right = [i for i in self._waiting(position) if not self._is_wrong(i, position)]
         tests = [(score_p_value(self.at, self.free, position[i]), i) for i in right]
         best = min(tests, default=None)
         return best[1] if best is not None and best[0] <= limit else None
@@ -206,12 +206,16 @@ class _Model:
     def _refuse(self, position: dict[int, int], limit: float) -> None:
         for i in self._waiting(position):
             p = score_p_value(self.at, self.free, position[i])
-            if self.at.gradient[position[i]] >= 0:
+            if self._is_wrong(i, position):
                 self.choice.drop(i, "sign", "beside the kept features it would count against its own WOE")
             elif p > limit:
                 self.choice.drop(i, "p_value", f"p-value {p:.3g} beside the kept features is above {limit:g}")
             else:
                 self.choice.drop(i, "few_bads", f"{self.free.sum() - 1} features are in, as many as may be")
+
+    def _is_wrong(self, i: int, position: dict[int, int]) -> bool:
+        """Whether a waiting candidate would enter with a sign that it may not have."""
+        return bool(self.at.gradient[position[i]] >= 0) and not self.choice.may_turn(i)
 
     def _settle(self, position: dict[int, int], tolerance: float) -> None:
         """Maximise, and send away the features that the sign constraint holds at 0."""

@@ -121,7 +121,7 @@ def selection(fitted: FittedCard) -> Section:
     lead = f"{len(kept)} features stay" + (f", {len(dropped)} go: {by_stage}." if len(dropped) else ", none goes.")
     gone = dropped[["feature", "stage", "reason", "iv"]].sort_values("iv", ascending=False)
     turned = [name for name, value in zip(kept["feature"], kept["coefficient"], strict=True) if value > 0]
-    signs = f"against their WOE: {', '.join(turned)} (forced)" if turned else "all of the expected sign"
+    signs = f"against their WOE: {', '.join(turned)} (see the reason)" if turned else "all of the expected sign"
     sheets = [sheet(kept, f"Kept: coefficients of WOE, {signs}")]
     if fitted.drops:
         sheets.append(sheet(_worth(fitted), "What each rule's drops are worth: AUC out of fold without and with them"))

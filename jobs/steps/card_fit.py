@@ -97,9 +97,10 @@ def fit(context: Context, table: CardTable) -> FittedCard:
         card = fit_binned(rows, spec, binning)
         require_features(card)
         step.says(f"{len(card.features)} features kept")
+    _warn_of_signs(context, card, spec)
     _warn_of_drift(context, card, spec)
     with context.progress.step("worth of drops") as step:
-        drops = drop_worth(rows, binning, card.selection, spec.binning_rules, spec.selection_rules)
+        drops = drop_worth(rows, binning, card.selection, spec.binning_rules, spec.selection_rules, card.turned)
         for drop in drops if len(drops) > 2 else drops[:1]:
             step.says(describe_drop(drop))
     names = [name for name in binning.features if name not in spec.forbidden]
@@ -160,6 +161,14 @@ def sentence_on_drops(fitted: FittedCard) -> str:
     )
 
 
+def _warn_of_signs(context: Context, card: Scorecard, spec: ScorecardSpec) -> None:
+    """Name the kept features that count against their own WOE, but for forced ones."""
+    against = [verdict for verdict in card.selection if verdict.feature in card.turned]
+    for verdict in against:
+        if verdict.feature not in spec.forced:
+            context.progress.line(f"warning: {verdict.feature!r} is {verdict.reason}; --signs right drops it")
+
+
 def _warn_of_drift(context: Context, card: Scorecard, spec: ScorecardSpec) -> None:
     """Name each kept feature that moves over time, though its risk keeps its sign."""
     for name, drift in shifted_features(card, spec).items():
@@ -190,6 +199,7 @@ def _spec(table: CardTable) -> ScorecardSpec:
         forbidden=options.forbidden,
         selection=options.selection,
         drift=options.drift,
+        signs=options.signs,
         reasons=REASONS,
         readings={name: reading for name, reading in table.source.readings.items() if name in features},
     )

@@ -9,12 +9,14 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+import pandas as pd
 from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
 
 from strata.jobs.runtime.errors import InputError, UsageError
 from strata.jobs.runtime.run import Context
-from strata.jobs.sources.anytable import AnyTable
+from strata.jobs.sources.anytable import AnyTable, find_column
+from strata.jobs.sources.csv_days import SetAside
 from strata.jobs.sources.csv_types import Role
 from strata.jobs.steps.any_input import read_table
 from strata.jobs.steps.card_options import CardOptions
@@ -31,6 +33,8 @@ from strata.models.labels import (
 )
 from strata.models.screening import Roles, profile, roles
 
+# The rows that were set aside for want of a time: file, row, column, text, reason.
+QUARANTINE = "quarantine.csv"
 STATE, SPLIT, PERIOD = "__state", "__split", "__period"
 FEWEST = 10
 COLUMN_ROLES = ("target", "time", "id", "group", "weight")
@@ -93,6 +97,7 @@ def prepare(context: Context, given: CardOptions) -> CardTable:
         step.says(f"{rows.count():,} rows, {len(rows.columns)} columns of {source.kind}")
         if source.set_aside:
             step.says(f"{len(source.set_aside):,} set aside without a time")
+    _write_set_aside(options.output, source.set_aside)
     with context.progress.step("target") as step:
         labels = _labels(options)
         meaning = target_meaning(rows, labels)
@@ -105,6 +110,23 @@ def prepare(context: Context, given: CardOptions) -> CardTable:
         table = _split(context, CardTable(rows, options, source, labels, meaning, found, {}, None), state)
         step.says(_sizes(table))
     return table
+
+
+def _write_set_aside(folder: Path, rows: Sequence[SetAside]) -> None:
+    """List the rows without a time in a file before any later step can refuse; without such rows there is no file."""
+    place = folder / QUARANTINE
+    if not rows:
+        place.unlink(missing_ok=True)
+        return
+    folder.mkdir(parents=True, exist_ok=True)
+    write_whole(place, pd.DataFrame(list(rows)).astype({"row": "Int64"}).to_csv(index=False))
+
+
+def write_whole(place: Path, text: str) -> None:
+    """Write a file whole or not at all."""
+    part = place.with_name(place.name + ".part")
+    part.write_text(text, encoding="utf-8")
+    part.replace(place)
 
 
 def _roles(given: CardOptions) -> dict[str, Role]:
@@ -120,24 +142,17 @@ def _roles(given: CardOptions) -> dict[str, Role]:
 
 def _as_in_rows(given: CardOptions, names: Mapping[str, str]) -> CardOptions:
     """The options with columns named as in the rows, whichever of its two names somebody used."""
-    by_file = _by_either_name(names)
 
     def ours(role: str, name: str) -> str:
-        if name not in by_file:
+        if (found := find_column(names, name)) is None:
             there = ", ".join(list(names.values())[:12])
             raise UsageError(f"--{role}: the table has no column {name!r}; it has {there}{', …' * (len(names) > 12)}")
-        return by_file[name]
+        return found
 
     renamed: dict[str, Any] = {
         role: ours(role, getattr(given, role)) for role in COLUMN_ROLES if getattr(given, role)
     } | {role: tuple(ours(role, name) for name in getattr(given, role)) for role in COLUMN_LISTS}
     return replace(given, **renamed)
-
-
-def _by_either_name(names: Mapping[str, str]) -> dict[str, str]:
-    """Columns by their name in the file and by their own; of equal names in the file the first column."""
-    first = {theirs: ours for ours, theirs in reversed(list(names.items()))}
-    return first | {ours: ours for ours in names}
 
 
 def _labels(options: CardOptions) -> LabelRules:
@@ -219,7 +234,7 @@ def read_splits(path: Path | None, names: Mapping[str, str], features: Sequence[
         raise UsageError(f"--splits {path}: is no JSON: {wrong}") from None
     if not isinstance(given, dict):
         raise UsageError(f"--splits {path}: a JSON object of feature to edges or groups is expected")
-    by_file = _by_either_name(names)
-    if strangers := [name for name in given if by_file.get(name) not in features]:
+    found = {name: find_column(names, name) for name in given}
+    if strangers := [name for name, ours in found.items() if ours not in features]:
         raise UsageError(f"--splits {path}: {strangers[0]!r} is no feature of the table")
-    return {by_file[name]: bins for name, bins in given.items()}
+    return {ours: given[name] for name, ours in found.items() if ours is not None}

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from strata.jobs.steps.any_input import add_reading_options
 from strata.models.reading_choice import AsKind
-from strata.models.selection_rules import DROPPED_DRIFTS, SELECTIONS
+from strata.models.selection_rules import DROPPED_DRIFTS, SELECTIONS, SIGNS
 
 
 @dataclass(frozen=True)
@@ -38,6 +38,7 @@ class CardOptions:
     stability: float
     selection: str
     drift: str
+    signs: str
     monotone: bool
     profit: float | None
     loss: float | None
@@ -83,7 +84,9 @@ def add_options(arguments: argparse.ArgumentParser) -> None:
     by_hand.add_argument(
         "--forbidden", type=_names, default=(), metavar="A,B", help="features that stay out, binned all the same"
     )
-    by_hand.add_argument("--max-bins", type=int, default=6, metavar="N", help="bins of a feature (default %(default)s)")
+    by_hand.add_argument(
+        "--max-bins", type=int, default=10, metavar="N", help="bins of a feature (default %(default)s)"
+    )
     by_hand.add_argument(
         "--min-share", type=float, default=0.05, metavar="S", help="of rows in a bin (default %(default)s)"
     )
@@ -99,6 +102,13 @@ def add_options(arguments: argparse.ArgumentParser) -> None:
         default="reversed",
         help="with --time, drop features whose risk turns round over the train's time (reversed), whose distribution "
         "shifts too (shifted), or none (keep); default %(default)s",
+    )
+    by_hand.add_argument(
+        "--signs",
+        choices=SIGNS,
+        default=SIGNS[0],
+        help="whether a feature may count against its own risk beside the others: never (right), or as the regression "
+        "has it, near-doubles kept (any); auto is right unless that costs over .005 AUC on rows held out",
     )
     answer = arguments.add_argument_group("the answer")
     answer.add_argument("--output", type=Path, required=True, metavar="DIR", help="where everything is written")

@@ -7,7 +7,6 @@ import math
 import re
 from collections.abc import Mapping
 from dataclasses import asdict
-from pathlib import Path
 from typing import Any
 
 import mlflow
@@ -19,11 +18,9 @@ from strata.jobs.reports.model_card import model_card
 from strata.jobs.runtime.run import Context
 from strata.jobs.runtime.tracking import CHALLENGER, CHAMPION, Tracking
 from strata.jobs.steps.card_fit import BOOSTED, CARD, MONOTONE, RISKS, ROW, FittedCard, TestedCard
-from strata.jobs.steps.card_input import PERIOD, SPLIT, STATE, CardTable
+from strata.jobs.steps.card_input import PERIOD, SPLIT, STATE, CardTable, write_whole
 from strata.models.labels import TEST, TRAIN
 
-# The rows that were set aside for want of a time: file, row, column, text, reason.
-QUARANTINE = "quarantine.csv"
 MEASURES = ("auc", "ks", "gini", "brier", "bad_rate", "n")
 # What a Delta table without column mapping can't have in a column's name.
 REFUSED = re.compile(r"[ ,;{}()\n\t=]+")
@@ -39,10 +36,8 @@ def write(context: Context, table: CardTable, fitted: FittedCard, tested: Tested
             files["scorecard.pmml"] = fitted.card.to_pmml()
         except ValueError as wrong:
             step.says(f"no PMML: {wrong}")
-        if not table.source.set_aside:
-            (folder / QUARANTINE).unlink(missing_ok=True)
         for name, text in files.items():
-            _whole(folder / name, text)
+            write_whole(folder / name, text)
         _scored(table, fitted, tested).write.format("delta").mode("overwrite").option("overwriteSchema", "true").save(
             str(folder / "scored")
         )
@@ -51,8 +46,8 @@ def write(context: Context, table: CardTable, fitted: FittedCard, tested: Tested
 
 def texts(table: CardTable, fitted: FittedCard, tested: TestedCard, seconds: float) -> dict[str, str]:
     """Every text file of the output by name."""
-    card, set_aside = fitted.card, table.source.set_aside
-    answer = {
+    card = fitted.card
+    return {
         "scorecard.json": card.to_json(),
         "scorecard.sql": f"SELECT *,\n{card.to_sql('ansi')}\nFROM applications\n",
         "challenger.json": fitted.boosted.to_json(),
@@ -61,13 +56,10 @@ def texts(table: CardTable, fitted: FittedCard, tested: TestedCard, seconds: flo
         "binning.csv": _bins(fitted).to_csv(index=False),
         "selection.csv": card.selection_table().to_csv(index=False),
         "metrics.json": json.dumps(
-            metrics(fitted, tested, seconds) | {"set_aside": len(set_aside)}, indent=1, allow_nan=False
+            metrics(fitted, tested, seconds) | {"set_aside": len(table.source.set_aside)}, indent=1, allow_nan=False
         ),
         "model_card.md": model_card(table, fitted, tested),
     }
-    return answer | (
-        {QUARANTINE: pd.DataFrame(list(set_aside)).astype({"row": "Int64"}).to_csv(index=False)} if set_aside else {}
-    )
 
 
 def _bins(fitted: FittedCard) -> pd.DataFrame:
@@ -109,13 +101,6 @@ def _figures(tested: TestedCard, model: str, split: str) -> dict[str, Any]:
             for name, interval in tested.intervals[model].items()
         }
     return figures
-
-
-def _whole(path: Path, text: str) -> None:
-    """A file is there whole or not at all."""
-    draft = path.with_name(path.name + ".part")
-    draft.write_text(text, encoding="utf-8")
-    draft.replace(path)
 
 
 def _scored(table: CardTable, fitted: FittedCard, tested: TestedCard) -> Any:

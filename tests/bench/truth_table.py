@@ -61,6 +61,8 @@ def _goals(areas: dict[str, float]) -> str:
     ]
     told = []
     for who, ours, theirs in pairs:
+        if ours not in areas or theirs not in areas:
+            continue
         ahead = areas[ours] - areas[theirs]
         verdict = "met" if ahead >= -GOAL else f"MISSED by {-GOAL - ahead:.4f}"
         told.append(f"{who} is {ahead:+.4f} AUC from {theirs}: goal {verdict}")

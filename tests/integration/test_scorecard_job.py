@@ -283,6 +283,7 @@ def test_words_ids_and_days_are_kept_or_set_aside_by_name(card, tmp_path, capsys
     # What reading did is there when a later step refuses.
     assert "note: cases.csv: set aside for want of a time in 'opened': 2 rows, row 7 '0000-00-00', row 9 'n.d.'" in told
     assert "'outcome' is null in 4 rows" in told
+    assert pd.read_csv(out / "quarantine.csv")["row"].tolist() == [7, 9]
     # The mended file is read in the same session.
     rows.to_csv(path, index=False)
     assert card(*given, "--time", "opened") == 0

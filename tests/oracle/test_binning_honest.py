@@ -37,6 +37,20 @@ def test_a_text_of_800_levels_of_noise_tells_nothing():
     assert sum(value >= ScorecardSpec("bad", ["f0"]).min_iv for value in values) <= 0.05 * len(values)
 
 
+def test_two_levels_are_believed_as_two_bins_of_a_number_are():
+    goods, bads = [("rent", 600), ("own", 300)], [("rent", 60), ("own", 40)]
+    cells = [(level, side, n) for side, part in ((0, goods), (1, bads)) for level, n in part]
+    frame = pd.DataFrame(
+        {"f0": [x for x, _, n in cells for _ in range(n)], "bad": [y for _, y, n in cells for _ in range(n)]}
+    )
+    as_number = frame.assign(f1=(frame["f0"] == "own").astype(float))
+    text, number = bin_rows(local(as_number, ["text", "number"]), BinningRules()).features.values()
+    assert text.chance_iv == 0 and text.honest_iv == pytest.approx(number.iv)
+    noise = frame.assign(f0=np.random.default_rng(9).integers(0, 15, len(frame)).astype(str))
+    binned = bin_rows(local(noise, ["text"]), BinningRules()).features["f0"]
+    assert binned.iv > 0.05 and binned.honest_iv < 0.01
+
+
 def test_a_text_of_many_levels_that_differ_keeps_its_information():
     rng = np.random.default_rng(3)
     risk = np.clip(rng.beta(2, 8, 100), 0.02, 0.9)
