@@ -216,7 +216,7 @@ class BinningRules:
     (0 to 1) prefers bins whose WOE keeps its sign in every period.
     """
 
-    max_bins: int = 10
+    max_bins: int = 6
     min_share: float = 0.05
     min_bads: float = 0.0
     trend: str | Mapping[str, str] = "auto"
@@ -254,7 +254,7 @@ def fit_binning(
     target: str,
     features: Sequence[str],
     special_values: Specials = None,
-    max_bins: int = 10,
+    max_bins: int = 6,
     min_share: float = 0.05,
     trend: str | Mapping[str, str] = "auto",
     min_bads: float = 0.0,

@@ -29,7 +29,7 @@ class MergeRules:
     weight of one row, in which 0.5 rows are added to pure bins.
     """
 
-    max_bins: int = 10
+    max_bins: int = 6
     min_count: float = 0.0
     min_bads: float = 0.0
     trend: str = "auto"

@@ -95,7 +95,16 @@ def features() -> tuple[str, ...]:
 def scorecard_spec(names: Sequence[str] = ()) -> ScorecardSpec:
     """A small card, as 35 bads allow: few bins, each with a tenth of the rows, ridge on the coefficients."""
     return ScorecardSpec(
-        TARGET, tuple(names) or features(), max_bins=4, min_share=0.1, max_features=8, penalty=1.0, reasons=3
+        TARGET,
+        tuple(names) or features(),
+        max_bins=4,
+        min_share=0.1,
+        max_features=8,
+        max_correlation=0.75,
+        max_vif=5.0,
+        signs="right",
+        penalty=1.0,
+        reasons=3,
     )
 
 
