@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import date
+from datetime import date, datetime
 
 from delta.tables import DeltaTable
-from pyspark.sql import DataFrame, SparkSession
+from pyspark.sql import DataFrame, SparkSession, Window
 from pyspark.sql import functions as F
 
 from strata.conf.contracts import Table
@@ -72,6 +72,18 @@ class Lake:
         if version is None:
             version = self.pin(name).version
         return self.spark.read.format("delta").option("versionAsOf", version).load(self.path(name))
+
+    def latest(self, name: str, *, as_of: date | datetime | None = None) -> DataFrame:
+        """Of each row of a silver table the version that was known last: at all, or by the first moment of ``as_of``.
+
+        One shuffle by the table's key.
+        """
+        key = [f"`{column}`" for column in self.contract(name).key if column != "known_ts"]
+        rows = self.read(name)
+        if as_of is not None:
+            rows = rows.where(F.col("known_ts") <= F.lit(as_of.isoformat()).cast("timestamp"))
+        newest = Window.partitionBy(*(F.col(column) for column in key)).orderBy(F.desc("known_ts"))
+        return rows.withColumn("_place", F.row_number().over(newest)).where("_place = 1").drop("_place")
 
     def read_optional(self, name: str) -> DataFrame:
         """The table as ``read`` gives it; without rows where it was never made, for no feed of the bank fills it."""

@@ -110,7 +110,8 @@ def bank_name(folder: Path) -> str:
 def _write_files(landing: Path) -> list[str]:
     landing.mkdir(parents=True, exist_ok=True)
     draw = random.Random(1)
-    customers, accounts, postings = [], [], []
+    customers, accounts = [], []
+    postings: list[list[str]] = []
     for number in range(1, CUSTOMERS + 1):
         kunde, konto = f"K{number:04d}", f"{number * 7919:010d}"
         since = FIRST - timedelta(days=draw.randrange(30, 2_000))
@@ -130,7 +131,8 @@ def _write_files(landing: Path) -> list[str]:
 
 def _postings(konto: str, draw: random.Random, before: int) -> list[list[str]]:
     """Wages once a month and payments in between; the balance never falls below nothing."""
-    rows, balance = [], draw.randrange(50_000, 400_000)
+    rows: list[list[str]] = []
+    balance = draw.randrange(50_000, 400_000)
     wage = draw.randrange(180_000, 520_000)
     for day in range(DAYS):
         moment = FIRST + timedelta(days=day)

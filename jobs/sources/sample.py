@@ -78,7 +78,6 @@ def _csv_row(feed: Feed, line: str) -> Texts:
     layout = feed.csv
     if len(layout.separator) == 1:
         doubled = layout.escape in ("", layout.quote)
-        quoting = csv.QUOTE_MINIMAL if layout.quote else csv.QUOTE_NONE
         cells = next(
             csv.reader(
                 [line],
@@ -86,7 +85,7 @@ def _csv_row(feed: Feed, line: str) -> Texts:
                 quotechar=layout.quote or None,
                 doublequote=doubled,
                 escapechar=None if doubled else layout.escape,
-                quoting=quoting,
+                quoting=csv.QUOTE_MINIMAL if layout.quote else csv.QUOTE_NONE,
             )
         )
     else:

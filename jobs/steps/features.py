@@ -8,12 +8,14 @@ from functools import reduce
 
 from pyspark.sql import DataFrame
 
+from strata.conf.banks import Bank
 from strata.features.publishing import Published
 from strata.features.statistics import feature_statistics, measurable
 from strata.features.store import FeatureStore
 from strata.features.views import bank_views, network_views
 from strata.jobs.runtime.run import Context
 from strata.jobs.runtime.slices import FeatureTables
+from strata.jobs.runtime.tables import Lake
 from strata.jobs.steps.feature_answers import refusals
 from strata.models.specs import loan_default as loans
 
@@ -21,10 +23,14 @@ MANIFEST = "training_set string, manifest string, run_id string"
 
 
 def store(context: Context) -> FeatureStore:
-    """The store over the run's lake, with every view that the bank can fill, the network's once its job has run."""
-    views = bank_views(context.bank)
-    later = tuple(view for view in network_views() if context.lake.exists(view.source))
-    return FeatureStore(context.spark, FeatureTables(context.lake), views=(*views, *later))
+    """The store over the run's lake, with every view that the bank can fill."""
+    return store_of(context.lake, context.bank)
+
+
+def store_of(lake: Lake, bank: Bank) -> FeatureStore:
+    """The store over a lake, with every view that the bank can fill, the network's once its job has run."""
+    later = tuple(view for view in network_views() if view.entity.name in bank.entities and lake.exists(view.source))
+    return FeatureStore(lake.spark, FeatureTables(lake), views=(*bank_views(bank), *later))
 
 
 def publish(context: Context, features: FeatureStore, start: date, end: date, views: str | Sequence[str] = "*") -> None:

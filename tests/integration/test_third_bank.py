@@ -1,0 +1,235 @@
+"""A bank that nobody here has seen: declared in YAML, from files in its own layout to features and a scorecard."""
+
+from __future__ import annotations
+
+import random
+from datetime import date, timedelta
+from decimal import Decimal
+
+import pytest
+from pyspark.sql import functions as F
+
+from strata.jobs import feature_commands, ingest, open_bank
+from strata.jobs.runtime.run import execute, parser
+from strata.models import ScorecardSpec, fit_scorecard
+from tests.conftest import in_zone
+
+PEOPLE, START = 120, date(2024, 1, 1)
+GRANTED = date(2024, 7, 1)
+FILES = {
+    "bank.yml": """
+name: sparhaus
+title: A bank with a layout of its own
+zone: Europe/Berlin
+layout: dated
+postings: from_opening
+settings: {as_of: 2024-07-01, landing: "{folder}/landing"}
+""",
+    # Names as the source has them, in an encoding of its own.
+    "feeds/kunden.yml": """
+encoding: latin-1
+files: ["STAMM_*.txt"]
+notation: {days: dd/MM/yyyy}
+columns: [Nummer, Geburtstag, Anrede, Straße, Seit]
+tables:
+  customer:
+    fields:
+      customer_id: {from: Nummer, id: customer}
+      birth_date: Geburtstag
+      gender: {from: Anrede, map: {Frau: F, Herr: M}}
+      home_address_hash: {from: Straße, token: true}
+      valid_from: Seit
+    event: valid_from
+    known: valid_from
+""",
+    # No header, fixed names; a last line that is no row.
+    "feeds/konten.yml": """
+csv: {header: false, ignore_lines: "^ENDE;"}
+notation: {days: dd/MM/yyyy}
+columns: [Konto, Kunde, Eröffnet]
+tables:
+  account:
+    fields:
+      account_id: {from: Konto, id: account}
+      account_hash: {from: Konto, token: true}
+      opened_on: Eröffnet
+      status: {constant: active}
+    event: opened_on
+    known: opened_on
+  account_holder:
+    fields:
+      holder_id: {from: [Konto, Kunde], join: "/", id: holder}
+      customer_id: {from: Kunde, id: customer}
+      account_id: {from: Konto, id: account}
+      role: {constant: owner}
+    known: CAST(opened_on AS TIMESTAMP)
+    references: {account_id: {table: account, brings: [opened_on]}, customer_id: customer}
+""",
+    "feeds/umsatz.yml": """
+notation: {decimal: ",", thousands: ".", sign: behind, times: dd/MM/yyyy HH:mm}
+columns: [Beleg, Konto, Zeit, Betrag, Art, Saldo]
+tables:
+  transaction:
+    fields: &fields
+      transaction_id: {from: Beleg, id: posting}
+      account_id: {from: Konto, id: account}
+      occurred_at: {from: Zeit, type: timestamp}
+      amount: {from: Betrag, absolute: true}
+      direction: {from: Betrag, by_sign: {positive: credit, negative: debit}}
+      channel: {from: Art, map: {"01": cash, "02": transfer, "03": card}}
+      balance_after: Saldo
+    event: occurred_at
+    known: occurred_at
+    references: {account_id: account}
+""",
+    # The old system's postings, for the same table: another separator, cents, ISO times.
+    "feeds/archiv.yml": """
+csv: {separator: "|"}
+notation: {unit: 0.01}
+columns: [id, konto, zeit, cent, art, saldo]
+tables:
+  transaction:
+    fields:
+      transaction_id: {from: id, id: posting}
+      account_id: {from: konto, id: account}
+      occurred_at: {from: zeit, type: timestamp}
+      amount: {from: cent, absolute: true}
+      direction: {from: cent, by_sign: {positive: credit, negative: debit}}
+      channel: {from: art, map: {K: card, U: transfer, B: cash}}
+      balance_after: saldo
+    event: occurred_at
+    known: occurred_at
+    references: {account_id: account}
+""",
+    "feeds/kredite.yml": """
+notation: {decimal: ",", thousands: ".", days: dd/MM/yyyy}
+columns: [Vertrag, Konto, Datum, Summe, Laufzeit, Rate, Ausfall]
+tables:
+  loan:
+    fields:
+      loan_id: {from: Vertrag, id: loan}
+      account_id: {from: Konto, id: account}
+      opened_on: Datum
+      principal: Summe
+      term_months: Laufzeit
+      instalment_amt: Rate
+      was_lost: {from: Ausfall, map: {J: 1, N: 0}}
+    event: opened_on
+    known: opened_on
+    references: {account_id: account}
+""",
+    "tables/loan.yml": "columns: {was_lost: {type: int, nullable: true, description: 1 when the loan was lost later}}",
+}
+
+
+def money(cents: int) -> str:
+    text = f"{abs(cents) / 100:,.2f}".translate(str.maketrans(",.", ".,"))
+    return text + ("-" if cents < 0 else "")
+
+
+def write_bank(folder):
+    for name, text in FILES.items():
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        (folder / name).write_text(text, encoding="utf-8")
+    draw = random.Random(5)
+    people, accounts, new, old, loans = [], [], [], [], []
+    for n in range(1, PEOPLE + 1):
+        konto, kunde = f"{n * 37:08d}", f"K-{n:03d}"
+        people.append(
+            f"{kunde};{1 + n % 28:02d}/03/{1960 + n % 40};{'Frau' if n % 2 else 'Herr'};Königsweg {n};01/01/2020"
+        )
+        accounts.append(f"{konto};{kunde};01/01/2020")
+        works, balance = draw.random() < 0.6, 500_000
+        for day in range(0, 180, 6):
+            cents = 250_000 if works and day % 30 == 0 else -draw.randrange(1_000, 20_000)
+            balance += cents
+            moment, number = START + timedelta(days=day), f"{n}-{day}"
+            if day < 90:
+                old.append(f"{number}|{konto}|{moment}T10:30:00|{cents}|{'U' if cents > 0 else 'K'}|{balance}")
+            else:
+                kind = "02" if cents > 0 else "03"
+                new.append(f"{number};{konto};{moment:%d/%m/%Y} 10:30;{money(cents)};{kind};{money(balance)}")
+        lost = draw.random() < (0.1 if works else 0.6)
+        loans.append(f"V{n};{konto};{GRANTED:%d/%m/%Y};10.000,00;24;450,00;{'J' if lost else 'N'}")
+    drop = folder / "landing" / "2024-07-15"
+    drop.mkdir(parents=True)
+    (drop / "STAMM_07.txt").write_text("\n".join(["Nummer;Geburtstag;Anrede;Straße;Seit", *people]), encoding="latin-1")
+    (drop / "konten.csv").write_text("\n".join([*accounts, f"ENDE;{len(accounts)}"]))
+    (drop / "umsatz.csv").write_text("\n".join(["Beleg;Konto;Zeit;Betrag;Art;Saldo", *new]))
+    (drop / "archiv_alt.csv").write_text("\n".join(["id|konto|zeit|cent|art|saldo", *old]))
+    (drop / "kredite.csv").write_text("\n".join(["Vertrag;Konto;Datum;Summe;Laufzeit;Rate;Ausfall", *loans]))
+    return len(new), len(old)
+
+
+@pytest.fixture(scope="module")
+def bank(spark, tmp_path_factory):
+    root = tmp_path_factory.mktemp("third")
+    counts = write_bank(root / "sparhaus")
+    with in_zone(spark, "Europe/Berlin"):
+        opened = open_bank(root / "sparhaus", env="test", lake=str(root / "lake"))
+        settings = opened.settings.model_copy(
+            update={"token_key_file": str(root / "key"), "tracking_uri": f"sqlite:///{root}/m.db"}
+        )
+        run = lambda job, *more: execute(job, settings, parser(job).parse_args([*more]), spark)  # noqa: E731
+        assert run(ingest.JOB) == 0
+        yield opened, run, counts, root
+
+
+def test_files_of_any_layout_become_silver(bank):
+    opened, _, (new, old), _ = bank
+    counted = opened.lake.read("ops_ingest").toPandas().set_index("source_file")
+    assert counted["rows_quarantined"].sum() == 0
+    assert counted.loc["2024-07-15/umsatz.csv", "rows_out"] == new
+    assert counted.loc["2024-07-15/archiv_alt.csv", "rows_out"] == old
+    postings = opened.lake.read("transaction")
+    assert postings.count() == new + old
+    first = postings.orderBy("event_ts", F.desc("amount")).withColumn("at", F.col("event_ts").cast("string")).head()
+    assert (first.amount, first.direction, first.channel) == (Decimal("2500.00"), "credit", "transfer")
+    assert first.at == "2024-01-01 10:30:00"
+    assert postings.join(opened.lake.read("account"), "account_id", "left_semi").count() == new + old
+    assert opened.lake.read("customer").where("length(home_address_hash) = 64 AND gender IS NOT NULL").count() == PEOPLE
+    assert opened.lake.read("loan").agg(F.sum("was_lost")).head()[0] > 20
+    assert not opened.lake.exists("bureau_report") and not opened.lake.exists("quarantine_transaction")
+
+
+def test_features_training_set_and_scorecard_without_a_line_of_python_in_the_package(bank):
+    opened, run, _, _ = bank
+    build = next(job for job in feature_commands.JOBS if job.name == "features build")
+    assert run(build, "--views", "flows") == 0
+    assert opened.store.published_days("flows") == {date(2024, 7, 1)}
+    owners = opened.lake.read("account_holder").select("account_id", "customer_id")
+    spine = opened.lake.latest("loan").join(owners, "account_id").select(
+        "customer_id", F.col("opened_on").alias("at"), F.col("was_lost").alias("is_bad")
+    )  # fmt: skip
+    rows = opened.store.training_set(spine, ["flows_*"], "is_bad", purpose="credit_risk")
+    assert rows.count() == PEOPLE
+    filled = [name for name in rows.columns if name.startswith("flows_")]
+    rows = rows.select("customer_id", "is_bad", *(F.col(name).cast("double").alias(name) for name in filled)).cache()
+    card = fit_scorecard(rows, ScorecardSpec("is_bad", filled))
+    scored = card.score(rows).groupBy("is_bad").agg(F.avg("score").alias("score")).toPandas().set_index("is_bad")
+    assert scored.loc[0, "score"] > scored.loc[1, "score"] + 5
+    rows.unpersist()
+
+
+def test_the_latest_version_is_that_known_by_the_day(bank):
+    opened, *_ = bank
+    assert opened.lake.latest("account").count() == PEOPLE
+    assert opened.lake.latest("loan", as_of=date(2024, 6, 30)).count() == 0
+    assert opened.lake.latest("loan", as_of=date(2024, 7, 1)).count() == PEOPLE
+
+
+def test_a_gate_begins_at_the_root(bank, capsys):
+    opened, run, _, root = bank
+    drop = root / "sparhaus" / "landing" / "2024-07-16"
+    drop.mkdir()
+    (drop / "konten.csv").write_text("99999999;K-001;31/13/2024\nENDE;1\n")
+    (drop / "kredite.csv").write_text(
+        "Vertrag;Konto;Datum;Summe;Laufzeit;Rate;Ausfall\nV999;99999999;01/07/2024;1,00;1;1,00;N\n"
+    )
+    before = opened.lake.version("account")
+    assert run(ingest.JOB) == 4
+    said = capsys.readouterr().err
+    assert "konten.csv: 1 of 1 rows break the contract of account" in said
+    assert "Eröffnet: '31/13/2024' is not a day written dd/MM/yyyy" in said
+    assert "in consequence 2 rows of 2 other tables refer to nothing" in said
+    assert opened.lake.version("account") == before
