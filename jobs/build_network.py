@@ -39,7 +39,8 @@ JOB = Job(
     "network",
     "people, accounts and what they share as one dated graph: components, rank, hubs, neighbours' defaults",
     body,
-    reads=("customer", "account", "account_holder", "transaction", "loan"),
+    reads=("customer", "account"),
+    may_read=("account_holder", "transaction", "loan"),
     writes=_writes,
 )
 

@@ -30,6 +30,7 @@ JOB = Job(
     "connected components of any CSV, Parquet or Delta table of edges",
     body,
     options=_options,
+    inputs=lambda options: [path for path in (options.edges, options.vertices) if path],
     recorded=False,
 )
 

@@ -30,6 +30,7 @@ JOB = Job(
     "a scorecard on any CSV, Parquet or Delta table with a 0/1 target",
     body,
     options=add_options,
+    inputs=lambda options: [options.input],
     recorded=False,
 )
 

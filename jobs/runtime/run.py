@@ -12,6 +12,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, date, datetime
 from hashlib import sha256
+from pathlib import Path
 
 from pyspark import SparkContext
 from pyspark.sql import DataFrame, SparkSession
@@ -27,6 +28,9 @@ from strata.jobs.runtime.lock import Lock, job_lock
 from strata.jobs.runtime.progress import Progress
 from strata.jobs.runtime.session import local_session
 from strata.jobs.runtime.tables import Lake
+
+# Bytes of somebody's own files up to which a session may compile little: some hundred thousand rows of text.
+SMALL_INPUT = 64 << 20
 
 
 @dataclass(frozen=True)
@@ -71,6 +75,8 @@ class Context:
 class Job:
     """A job: its name, what it reads and writes, and its body. ``options`` adds arguments of its own.
 
+    ``reads`` must be there; ``may_read`` are silver tables that count as empty where no feed of the bank fills them.
+
     ``writes`` may depend on the settings: another bank has other tables.
     """
 
@@ -78,10 +84,13 @@ class Job:
     help: str
     body: Callable[[Context], None] | None = None
     reads: tuple[str, ...] = ()
+    may_read: tuple[str, ...] = ()
     writes: tuple[str, ...] | Callable[[Settings], tuple[str, ...]] = ()
     options: Callable[[argparse.ArgumentParser], None] | None = None
     # What the ledger can't see by table versions: a hash of landed files, of a registry's state.
     fingerprint: Callable[[Settings], str] | None = None
+    # Somebody's own files, whose size says whether the session's tables are small.
+    inputs: Callable[[argparse.Namespace], Sequence[Path]] | None = None
     # Questions (check-run) neither take the lock nor leave a row in the ledger.
     recorded: bool = True
     steps: tuple[Job, ...] = field(default=(), repr=False)
@@ -94,13 +103,26 @@ class Job:
         """The tables that the job writes under these settings."""
         return self.writes(settings) if callable(self.writes) else self.writes
 
+    def unfilled(self, bank: Bank) -> list[str]:
+        """Silver tables that the job needs and no feed of the bank fills."""
+        derived = {"transaction_coverage"} if {"transaction", "account"} <= set(bank.tables) else set()
+        return [name for name in self.reads if name in bank.silver and name not in {*bank.tables, *derived}]
+
     def plan(self, settings: Settings) -> str:
-        """What the job would read and write, without starting Spark."""
+        """What the job would read and write, without starting Spark, and what the bank lacks for it."""
         lines = [f"{self.name}: {self.help}"]
-        own = load_bank(settings.bank).contracts
+        bank = load_bank(settings.bank)
+        own = bank.contracts
+        if lacking := self.unfilled(bank):
+            lines.append(f"  can't run for bank {bank.name}: {_lacking(lacking)}")
         lines += [f"  reads   {contract_of(name).layer}.{name}" for name in self.reads]
+        lines += [f"  reads   silver.{name}, where the bank has it" for name in self.may_read]
         lines += [f"  writes  {_written_how(own.get(name) or contract_of(name))}" for name in self.written(settings)]
         return "\n".join([*lines, *(step.plan(settings) for step in self.steps)])
+
+
+def _lacking(tables: Sequence[str]) -> str:
+    return f"no feed fills {', '.join(tables)}; declare one in its feeds, and strata ingest makes the table"
 
 
 def _written_how(contract: Table) -> str:
@@ -138,7 +160,7 @@ def run(job: Job, argv: Sequence[str] | None = None) -> int:
         if options.plan:
             print(job.plan(settings))
             return 0
-        return execute(job, settings, options, open_session(settings))
+        return execute(job, settings, options, open_session(session_settings(job, settings, options)))
     except SystemExit as stop:  # argparse ends this way; 2 is its usage code and ours
         return int(stop.code or 0)
     except (SettingsError, SetupError, UsageError) as wrong:
@@ -169,6 +191,8 @@ class _Run:
         """Lock, run, record; returns the exit code and has printed one line when it failed."""
         context, settings = self.context, self.settings
         try:
+            if lacking := self.job.unfilled(context.bank):
+                raise UsageError(f"bank {context.bank.name} can't run this: {_lacking(lacking)}")
             if not self.job.recorded:
                 self._body()
                 return 0
@@ -248,6 +272,18 @@ def open_session(settings: Settings) -> SparkSession:
         small_data=local.small_data,
         conf={"spark.ui.enabled": str(local.ui).lower()},
     )
+
+
+def session_settings(job: Job, settings: Settings, options: argparse.Namespace) -> Settings:
+    """The settings for the session of a job: large files of somebody's own want compiled plans."""
+    if job.inputs is None or sum(map(_bytes_at, job.inputs(options))) <= SMALL_INPUT:
+        return settings
+    return settings.model_copy(update={"spark": settings.spark.model_copy(update={"small_data": False})})
+
+
+def _bytes_at(path: Path) -> int:
+    files = path.rglob("*") if path.is_dir() else [path]
+    return sum(file.stat().st_size for file in files if file.is_file())
 
 
 def _submitted() -> bool:

@@ -174,3 +174,7 @@ def test_commands_to_set_up_a_bank(tmp_path, capsys):
     shutil.rmtree(landing)
     assert main(["ingest", "--plan", "--bank", str(target)]) == 0
     assert "bronze.bronze_konten (append)" in capsys.readouterr().out
+    assert main(["features", "--plan", "--bank", str(target)]) == 0
+    assert "can't run for bank new: no feed fills loan, loan_outcome; declare one" in capsys.readouterr().out
+    assert main(["network", "--plan", "--bank", str(target)]) == 0
+    assert "can't run" not in capsys.readouterr().out

@@ -11,9 +11,11 @@ import yaml
 from strata.conf.banks import load_bank, shipped_banks
 from strata.conf.contracts import Layer, Personal
 from strata.conf.settings import SettingsError, load_settings
+from strata.jobs import scorecard
 from strata.jobs.cli import main
 from strata.jobs.runtime.catalog import TABLES, contract_of
 from strata.jobs.runtime.install import SetupError, extract_classes
+from strata.jobs.runtime.run import SMALL_INPUT, parser, session_settings
 from strata.jobs.runtime.session import engine_settings
 from strata.jobs.sources.bank_sample import write_sample
 
@@ -120,3 +122,14 @@ def test_sessions_of_spark_submit_are_like_our_own(spark):
     assert dict(line.split(maxsplit=1) for line in lines if not line.startswith("#")) == needed
     application = yaml.safe_load((ROOT / "jobs" / "examples" / "kubernetes.yml").read_text())
     assert application["spec"]["template"]["sparkConf"] == needed
+
+
+def test_large_files_of_somebodys_own_want_compiled_plans(tmp_path):
+    settings, table = load_settings("local"), tmp_path / "table"
+    table.mkdir()
+    (table / "part.csv").write_text("a;b\n1;2\n")
+    options = parser(scorecard.JOB).parse_args(["--input", str(table), "--target", "b", "--output", str(tmp_path)])
+    assert session_settings(scorecard.JOB, settings, options).spark.small_data
+    with (table / "large.csv").open("wb") as large:
+        large.truncate(SMALL_INPUT + 1)
+    assert not session_settings(scorecard.JOB, settings, options).spark.small_data
