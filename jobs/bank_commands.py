@@ -15,6 +15,7 @@ from strata.conf.settings import SettingsError, load_settings
 from strata.conf.tables import SILVER
 from strata.jobs.runtime.errors import UsageError
 from strata.jobs.sources.bank_check import check_bank, column_lines
+from strata.jobs.sources.bank_proposal import write_proposal
 from strata.jobs.sources.bank_sample import write_sample
 
 
@@ -42,14 +43,20 @@ class Command:
 
 def _init_arguments(arguments: argparse.ArgumentParser) -> None:
     arguments.add_argument("folder", type=Path, metavar="DIR", help="the folder to make")
+    arguments.add_argument(
+        "--from", dest="raw", type=Path, metavar="RAW", help="propose feeds for the files in a folder"
+    )
 
 
 def _init(options: argparse.Namespace) -> int:
     folder: Path = options.folder
     if folder.exists() and any(folder.iterdir()):
         raise UsageError(f"{folder}: is not empty; name a folder that isn't there yet")
-    written = write_sample(folder)
+    written = write_proposal(folder, options.raw) if options.raw else write_sample(folder)
     print("\n".join(f"  {folder}/{name}" for name in written))
+    if options.raw:
+        print(f"\nproposed by what was found: look at every file, then\n  strata check --bank {folder}")
+        return 0
     print(f"\nnext:\n  strata check --bank {folder}\n  strata ingest --bank {folder}")
     print(f"  strata features build --bank {folder}\n  strata network --bank {folder}")
     return 0

@@ -178,3 +178,41 @@ def test_commands_to_set_up_a_bank(tmp_path, capsys):
     assert "can't run for bank new: no feed fills loan, loan_outcome; declare one" in capsys.readouterr().out
     assert main(["network", "--plan", "--bank", str(target)]) == 0
     assert "can't run" not in capsys.readouterr().out
+
+
+def test_a_bank_is_proposed_from_raw_files(tmp_path, capsys):
+    raw, target = tmp_path / "raw", tmp_path / "new"
+    raw.mkdir()
+    (raw / "customers_2024.csv").write_text("customer_id|birth_date|gender|valid_from\n1|31/12/1980|F|01/01/2020\n")
+    (raw / "branch.csv").write_bytes(
+        "branch_id,district_id,name,lat,lon,system_capacity,opened_on\n1,10,上海分行,31.2,121.5,30,2000-01-01\n".encode(
+            "gb18030"
+        )
+    )
+    (raw / "transactions.csv").write_bytes(
+        "transaction_id;account_id;amount;direction;Währung;posted at\n"
+        "1;12;1.234,50;credit;€;31/12/2024 10:15\n2;12;12,00;debit;€;31/12/2024 11:20\n".encode("cp1252")
+    )
+    (raw / "accounts.json").write_text('{"account_id": 12, "opened_on": "2020-01-31"}\n')
+    (raw / "zips.csv").write_text("zip,town\n1,A\n")
+    assert main(["init", str(target), "--from", str(raw)]) == 0
+    assert f"strata check --bank {target}" in capsys.readouterr().out
+    feeds = {path.stem: yaml.safe_load(path.read_text()) for path in (target / "feeds").glob("*.yml")}
+    assert set(feeds) == {"customers", "branch", "transactions", "accounts", "zips"}
+    assert feeds["customers"]["files"] == ["customers_*.csv"] and feeds["customers"]["csv"] == {"separator": "|"}
+    assert feeds["customers"]["notation"] == {"days": "dd/MM/yyyy"}
+    assert feeds["branch"]["encoding"] == "gb18030" and list(feeds["branch"]["tables"]) == ["branch"]
+    posting = feeds["transactions"]
+    assert posting["encoding"] == "cp1252"
+    assert posting["notation"] == {"decimal": ",", "thousands": ".", "times": "dd/MM/yyyy HH:mm"}
+    assert posting["tables"]["transaction"]["event"] == "posted_at"
+    assert posting["tables"]["transaction"]["fields"]["posted_at"] == {"from": "posted at", "type": "timestamp"}
+    assert feeds["accounts"]["tables"]["account"]["event"] == "opened_on" and feeds["zips"]["tables"] is None
+    assert main(["check", "--bank", str(target)]) == 2
+    assert "feeds/zips.yml: tables: the silver tables that the files fill are expected" in capsys.readouterr().out
+    (target / "feeds" / "zips.yml").unlink()
+    (raw / "zips.csv").unlink()
+    assert main(["check", "--bank", str(target)]) == 0
+    page = capsys.readouterr().out
+    assert "transactions.csv: 2 rows read as declared" in page and "branch.csv: 1 rows read as declared" in page
+    assert main(["init", str(tmp_path / "other"), "--from", str(tmp_path / "nothing")]) == 2
