@@ -17,7 +17,7 @@ with DAG("strata_nightly", start_date=datetime(2026, 1, 1), schedule="0 2 * * *"
             jars="/opt/strata/jars/graphframes.jar",
             packages="io.delta:delta-spark_2.12:3.3.2",
             properties_file="/opt/strata/conf/spark.properties",
-            application_args=["--env", "prod", "--as-of", "{{ data_interval_end | ds }}"],
+            application_args=["--env", "prod", "--bank", "/opt/bank", "--as-of", "{{ data_interval_end | ds }}"],
         )
         if previous:
             previous >> task
