@@ -8,7 +8,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from strata.conf.banks import BankError, read_bank
+from strata.conf.banks import BankError, load_bank, read_bank
 from strata.conf.banks.reading import bank_folder, nearest
 from strata.conf.contracts import Table
 from strata.conf.settings import SettingsError, load_settings
@@ -17,6 +17,9 @@ from strata.jobs.runtime.errors import UsageError
 from strata.jobs.sources.bank_check import check_bank, column_lines
 from strata.jobs.sources.bank_proposal import write_proposal
 from strata.jobs.sources.bank_sample import write_sample
+
+# For settings of which only the places are asked.
+NO_DAY = "2000-01-01"
 
 
 @dataclass(frozen=True)
@@ -75,11 +78,12 @@ def _check(options: argparse.Namespace) -> int:
 
 
 def _landing(bank: str) -> Path | None:
-    """The landing folder that the bank names, if it is there."""
+    """The landing folder that the bank's settings name. Raises ``SettingsError`` where those are wrong."""
     if read_bank(bank_folder(bank))[1]:
         return None
-    named = load_settings("local", bank=bank, as_of="2000-01-01").landing
-    return Path(named) if named and Path(named).is_dir() else None
+    own = load_bank(bank).settings
+    named = load_settings("local", bank=bank, as_of=own.get("as_of", NO_DAY)).landing
+    return Path(named) if named else None
 
 
 def _columns_arguments(arguments: argparse.ArgumentParser) -> None:

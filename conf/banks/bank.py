@@ -52,7 +52,7 @@ class Bank(Frozen):
     # Where postings are whole: every account from its opening to the newest drop, or what `deliveries` promise.
     postings: Literal["from_opening", "promised"] = "from_opening"
     # Of whom features are computed.
-    entities: tuple[Literal["account", "customer"], ...] = ("customer",)
+    entities: tuple[Literal["account", "customer"], ...] = Field(("customer",), min_length=1)
     # Whom the network judges: accounts by their neighbours, or people by all that ties them.
     network: Literal["accounts", "people"] = "people"
     feeds: tuple[Feed, ...] = ()

@@ -14,7 +14,7 @@ from typing import Any, Literal, Self
 
 from pydantic import Field, field_validator, model_validator
 
-from strata.conf.banks.notation import Notation
+from strata.conf.banks.notation import Notation, example_of
 from strata.conf.contracts import Column, Frozen, Personal, Table
 
 Format = Literal["csv", "json", "parquet"]
@@ -43,6 +43,12 @@ class CsvLayout(Frozen):
     # A regular expression of lines that are no rows, such as '^TRAILER;': they don't enter bronze.
     ignore_lines: str | None = None
 
+    @model_validator(mode="after")
+    def _marks_differ(self) -> Self:
+        if self.quote == self.separator:
+            raise ValueError("quote: is the separator too")
+        return self
+
     @field_validator("ignore_lines")
     @classmethod
     def _is_a_pattern(cls, value: str | None) -> str | None:
@@ -63,6 +69,11 @@ class Delivered(Frozen):
 
     means: str = ""
     personal: Personal | None = None
+
+
+def constant_text(value: object) -> str:
+    """A value of YAML as the text that SQL casts."""
+    return str(value).lower() if isinstance(value, bool) else str(value)
 
 
 class Source(Notation):
@@ -99,6 +110,10 @@ class Source(Notation):
 
     @model_validator(mode="after")
     def _has_one_manner(self) -> Self:
+        if self.by_sign is not None and set(self.by_sign) != {"positive", "negative"}:
+            raise ValueError("by_sign: a word for positive and one for negative are expected")
+        if self.map is not None and not self.map:
+            raise ValueError("map: at least one code is expected")
         given = [
             name for name in ("constant", "sql", "python", "map", "by_sign", "id") if getattr(self, name) is not None
         ]
@@ -110,6 +125,16 @@ class Source(Notation):
         if self.python and not self.expects:
             raise ValueError("expects: say in words what the python function understands, for messages")
         return self
+
+    def expected(self, kind: str, notation: Notation) -> str:
+        """What a delivered text must be for the SQL type ``kind``, in words for messages."""
+        if self.expects:
+            return self.expects
+        if self.map is not None:
+            return f"one of {', '.join(self.map)}"
+        if self.id is not None:
+            return "an identifier"
+        return "a number" if self.by_sign is not None else example_of(kind, notation)
 
     def parts(self, name: str) -> tuple[str, ...]:
         """The delivered columns that the silver column ``name`` is read from."""
@@ -190,7 +215,7 @@ class Feed(Frozen):
     field that doesn't say otherwise, ``missing`` lists words that mean that nothing is there.
     """
 
-    kind: str
+    kind: str = Field(pattern=r"^[A-Za-z]\w*$")
     fills: tuple[Fill, ...] = Field(min_length=1)
     format: Format = "csv"
     files: tuple[str, ...] = ()
@@ -205,18 +230,35 @@ class Feed(Frozen):
     @classmethod
     def _short_columns(cls, given: Any) -> Any:
         if isinstance(given, list):
+            if wrong := [name for name in given if not isinstance(name, str) or given.count(name) > 1]:
+                raise ValueError(f"{wrong[0]!r} is no name, or stands there twice")
             return {name: {} for name in given}
         if isinstance(given, Mapping):
             return {name: {"means": said} if isinstance(said, str) else said or {} for name, said in given.items()}
         return given
 
+    @field_validator("columns")
+    @classmethod
+    def _names_are_apart(cls, value: Mapping[str, Delivered]) -> Mapping[str, Delivered]:
+        small = [name.lower() for name in value]
+        for name in value:
+            if "`" in name or name.startswith("_") or small.count(name.lower()) > 1:
+                raise ValueError(
+                    f"{name!r}: names without backticks, not beginning with _, apart from each other "
+                    "whatever their case are expected (with header: false any names will do)"
+                )
+        return value
+
     @field_validator("encoding")
     @classmethod
     def _is_known(cls, value: str) -> str:
         try:
-            name = codecs.lookup(value).name
+            found = codecs.lookup(value)
+            name = found.name if found._is_text_encoding else None
         except LookupError:
-            raise ValueError(f"{value!r} is no encoding that Python knows, such as utf-8, gb18030, latin-1") from None
+            name = None
+        if name is None:
+            raise ValueError(f"{value!r} is no encoding that Python knows, such as utf-8, gb18030, latin-1")
         return WIDER.get(name, name)
 
     @property

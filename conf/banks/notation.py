@@ -10,10 +10,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from decimal import Decimal
 from difflib import get_close_matches
-from typing import Literal
+from typing import Literal, Self
 from zoneinfo import ZoneInfo, available_timezones
 
-from pydantic import Field, field_validator
+from pydantic import Field, field_validator, model_validator
 
 from strata.conf.contracts import Frozen
 
@@ -61,7 +61,7 @@ class Notation(Frozen):
     thousands: Literal["", ",", ".", " ", "'"] = ""
     sign: Literal["front", "behind", "parentheses"] = "front"
     # What one stands for: 0.01 where amounts are in cents. A power of ten.
-    unit: Decimal = Field(Decimal(1), gt=0)
+    unit: Decimal = Field(Decimal(1), ge=Decimal("1e-8"), le=Decimal("1e8"))
     days: str = ISO_DAY
     times: str = ISO_TIME
     # Of years of two digits: 1900 or 2000.
@@ -81,6 +81,12 @@ class Notation(Frozen):
     @classmethod
     def _is_a_zone(cls, value: str | None) -> str | None:
         return value if value is None else check_zone(value)
+
+    @model_validator(mode="after")
+    def _marks_differ(self) -> Self:
+        if self.thousands == self.decimal:
+            raise ValueError(f"thousands: {self.thousands!r} is the decimal mark too; say which decimal mark there is")
+        return self
 
     @field_validator("days")
     @classmethod
@@ -147,6 +153,20 @@ def _words(text: str) -> set[str]:
     }
 
 
+def spoils(kind: str, notation: Notation) -> str | None:
+    """Why values of an SQL type can't be read exactly in a notation; ``None`` when they can."""
+    if whole_number(kind) and _scale(kind) + int(notation.unit.log10()) < 0:
+        return f"unit: {kind} can't hold what is delivered in units of {notation.unit:f} without rounding"
+    pattern = {"date": notation.days, "timestamp": notation.times}.get(kind)
+    if pattern in (None, *EPOCHS, EXCEL_DAYS) or "short_year" not in day_pattern(str(pattern)).groups:
+        return None
+    return None if notation.century else f"{pattern!r} has years of two digits; say century: 1900 or 2000"
+
+
+def _scale(kind: str) -> int:
+    return int(kind.rstrip(")").split(",")[1]) if "(" in kind else 0
+
+
 def whole_number(kind: str) -> bool:
     """Whether an SQL type is an exact number: a whole one or a decimal."""
     return kind in ("tinyint", "smallint", "int", "bigint") or kind.startswith("decimal")
@@ -154,8 +174,7 @@ def whole_number(kind: str) -> bool:
 
 def number_expression(kind: str, notation: Notation) -> str:
     """The texts that are a number of the exact SQL type ``kind``: never more decimals than it has, so never rounded."""
-    scale = int(kind.rstrip(")").split(",")[1]) if "(" in kind else 0
-    decimals = max(0, scale + int(notation.unit.log10()))
+    decimals = max(0, _scale(kind) + int(notation.unit.log10()))
     fraction = rf"({re.escape(notation.decimal)}\d{{1,{decimals}}})?" if decimals else ""
     return _signed(f"{_digits(notation)}{fraction}", notation)
 
@@ -196,8 +215,7 @@ def example_of(kind: str, notation: Notation) -> str:
 
 
 def _example_of_number(kind: str, notation: Notation) -> str:
-    scale = int(kind.rstrip(")").split(",")[1]) if "(" in kind else 0
-    decimals = max(0, scale + int(notation.unit.log10()))
+    decimals = min(2, max(0, _scale(kind) + int(notation.unit.log10())))
     text = f"1{notation.thousands}234" + (f"{notation.decimal}{'5' * decimals}" if decimals else "")
     return {"front": f"-{text}", "behind": f"{text}-", "parentheses": f"({text})"}[notation.sign]
 

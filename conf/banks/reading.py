@@ -19,7 +19,8 @@ import yaml
 from pydantic import BaseModel, ValidationError
 
 from strata.conf.banks.bank import Bank
-from strata.conf.banks.feeds import NEXT_MORNING, Feed, Fill
+from strata.conf.banks.feeds import NEXT_MORNING, Feed, Fill, Source, constant_text
+from strata.conf.banks.notation import Notation, example_of, number_expression, spoils, whole_number
 from strata.conf.contracts import Column, Table
 from strata.conf.tables import SILVER
 from strata.conf.tables.shapes import silver
@@ -27,6 +28,14 @@ from strata.conf.tables.shapes import silver
 SHIPPED_IN = Path(__file__).parent
 DECLARED_IN = ("bank.yml", "feeds/*.yml", "tables/*.yml", "functions.py")
 M = TypeVar("M", bound=BaseModel)
+TYPES = ("string", "int", "bigint", "double", "boolean", "date", "timestamp")
+DECIMAL = re.compile(r"decimal\(\d{1,2},\d{1,2}\)")
+CONSTANTS = {
+    "date": r"\d{4}-(0[1-9]|1[0-2])-(0[1-9]|[12]\d|3[01])",
+    "timestamp": r"\d{4}-\d{2}-\d{2}([T ]\d{2}:\d{2}:\d{2})?",
+    "double": r"[+-]?\d+(\.\d+)?",
+    "boolean": "true|false",
+}
 _TEXT = re.compile(r"'(?:[^']|'')*'")
 _WORD = re.compile(r"\b[A-Za-z_]\w*\b(?!\s*\()")
 # Words of SQL in small letters; those in capitals are never taken for columns.
@@ -100,9 +109,12 @@ def read_bank(folder: Path) -> tuple[Bank | None, list[Problem]]:
     own, extended = _tables(folder, problems)
     tables = {**SILVER, **extended, **own}
     feeds = [feed for path in sorted(folder.glob("feeds/*.yml")) if (feed := _feed(path, problems)) is not None]
+    for path in sorted(folder.glob("*/*.yaml")):
+        problems.append(Problem(f"{path.parent.name}/{path.name}", "", "is passed over; its name must end in .yml"))
     if not feeds and not problems:
         problems.append(Problem("feeds", "", "no feed in it: write one YAML file per kind of delivered files"))
-    filled = {fill.table for feed in feeds for fill in feed.fills}
+    # Where a feed can't be read nobody knows what it would fill.
+    filled = set(tables) if problems else {fill.table for feed in feeds for fill in feed.fills}
     for feed in feeds:
         problems += _feed_problems(feed, tables, filled)
     values = _parsed(folder / "bank.yml", problems)
@@ -121,11 +133,11 @@ def read_bank(folder: Path) -> tuple[Bank | None, list[Problem]]:
 def _parsed(path: Path, problems: list[Problem]) -> dict[str, Any]:
     name = path.name if path.parent.name not in ("feeds", "tables") else f"{path.parent.name}/{path.name}"
     try:
-        values = yaml.safe_load(path.read_text(encoding="utf-8"))
+        values = yaml.load(path.read_text(encoding="utf-8"), Loader=_OnceEach)  # noqa: S506
     except FileNotFoundError:
         problems.append(Problem(name, "", "no such file"))
         return {}
-    except (yaml.YAMLError, UnicodeDecodeError) as wrong:
+    except (yaml.YAMLError, ValueError, OSError) as wrong:
         mark = getattr(wrong, "problem_mark", None)
         line = f"line {mark.line + 1}" if mark else ""
         problems.append(Problem(name, line, f"can't be read as YAML: {str(wrong).splitlines()[0]}"))
@@ -136,20 +148,45 @@ def _parsed(path: Path, problems: list[Problem]) -> dict[str, Any]:
     return values
 
 
+class _OnceEach(yaml.SafeLoader):
+    """YAML in which each key stands once: of two the last would win without a word."""
+
+    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
+        """The mapping. Raises ``ConstructorError`` on a repeated key."""
+        seen: list[Any] = []
+        for key, _ in node.value:
+            name = self.construct_object(key, deep=True)
+            if name in seen:
+                raise yaml.constructor.ConstructorError(None, None, f"{name!r} stands there twice", key.start_mark)
+            seen.append(name)
+        return super().construct_mapping(node, deep)
+
+
 def _validated(
     model: type[M], values: Mapping[str, Any], file: str, problems: list[Problem], *, hidden: Iterable[str] = ()
 ) -> M | None:
     try:
         return model.model_validate(values)
     except ValidationError as wrong:
-        for error in wrong.errors():
-            key = ".".join(str(part) for part in error["loc"])
+        errors = wrong.errors()
+        for error in errors:
+            # A list that is empty only because what stands in it is wrong.
+            if error["type"] == "too_short" and any(other["loc"][:1] == error["loc"] for other in errors[:-1]):
+                continue
+            key = _key(error["loc"], values)
             if error["type"] == "extra_forbidden":
                 allowed = sorted(set(_keys(model, error["loc"][:-1])) - set(hidden))
                 problems.append(Problem(file, key, f"no such key{_nearest(str(error['loc'][-1]), allowed)}"))
             else:
                 problems.append(Problem(file, key, error["msg"].removeprefix("Value error, ")))
         return None
+
+
+def _key(place: tuple[int | str, ...], values: Mapping[str, Any]) -> str:
+    """A place in the values as the YAML has it: the tables that a feed fills stand by their names."""
+    if len(place) > 1 and place[0] == "fills" and isinstance(place[1], int):
+        place = ("tables", values["fills"][place[1]]["table"], *place[2:])
+    return ".".join(str(part) for part in place)
 
 
 def _keys(model: type[BaseModel], place: tuple[int | str, ...]) -> list[str]:
@@ -186,12 +223,19 @@ def _feed(path: Path, problems: list[Problem]) -> Feed | None:
     values = _parsed(path, problems)
     if not values:
         return None
-    tables = values.pop("tables", None)
-    if not isinstance(tables, Mapping):
-        problems.append(Problem(f"feeds/{path.name}", "tables", "the silver tables that the files fill are expected"))
+    file, tables = f"feeds/{path.name}", values.pop("tables", None)
+    if not isinstance(tables, Mapping) or not tables:
+        problems.append(Problem(file, "tables", "the silver tables that the files fill are expected"))
+        return None
+    for name, said in tables.items():
+        if said is not None and not isinstance(said, Mapping):
+            problems.append(Problem(file, f"tables.{name}", f"keys with values are expected, not {said!r}"))
+            return None
+    for key in sorted({"kind", "fills"} & values.keys()):
+        problems.append(Problem(file, key, "no such key; the name of the file is the kind of the delivered files"))
         return None
     fills = [{"table": name, **(said or {})} for name, said in tables.items()]
-    return _validated(Feed, {"kind": path.stem, "fills": fills, **values}, f"feeds/{path.name}", problems)
+    return _validated(Feed, {"kind": path.stem, "fills": fills, **values}, file, problems, hidden=("kind", "fills"))
 
 
 def _feed_problems(feed: Feed, tables: Mapping[str, Table], filled: set[str]) -> list[Problem]:
@@ -220,6 +264,15 @@ def _fill_problems(feed: Feed, fill: Fill, tables: Mapping[str, Table], filled: 
                 f"fields.{name}",
                 f"{fill.table} has no such column{hint} (a column for the clocks alone needs a type)",
             )
+    for name, field in sources.items():
+        kind = next((c.type for c in contract.columns if c.name == name), str(field.type))
+        if field.type is not None and kind not in TYPES and not DECIMAL.fullmatch(kind):
+            yield f"fields.{name}.type", f"{kind!r} is no type; there are: {', '.join(TYPES)}, decimal(p,s)"
+        elif why := _spoilt(field, kind, field.within(feed.notation)):
+            yield f"fields.{name}", why
+    for column in feed.missing:
+        if column != "*" and feed.columns and column not in feed.columns:
+            yield "missing", f"the files have no column {column!r}{_nearest(column, feed.columns)}"
     if feed.columns:
         for name, field in sources.items():
             for part in field.parts(name):
@@ -246,6 +299,16 @@ def _fill_problems(feed: Feed, fill: Fill, tables: Mapping[str, Table], filled: 
                 yield clock, f"{word!r} is no column here{_nearest(word, sorted(known))}"
 
 
+def _spoilt(field: Source, kind: str, notation: Notation) -> str | None:
+    """Why a field can't be read as its type: a notation that spoils it, or a constant that is none of it."""
+    if field.constant is None:
+        is_text = field.map is not None or field.sql is not None or field.python is not None or field.token
+        return None if is_text or field.id is not None else spoils(kind, notation)
+    text = constant_text(field.constant)
+    shape = number_expression(kind, Notation()) if whole_number(kind) else CONSTANTS.get(kind, "")
+    return None if re.fullmatch(shape or ".*", text) else f"constant: {text!r} is not {example_of(kind, Notation())}"
+
+
 def _function_problems(folder: Path, feeds: Iterable[Feed]) -> list[Problem]:
     asked = {
         (feed.kind, f"tables.{fill.table}.fields.{name}.python"): field.python
@@ -264,6 +327,8 @@ def _function_problems(folder: Path, feeds: Iterable[Feed]) -> list[Problem]:
         defined = [node.name for node in ast.parse(path.read_text()).body if isinstance(node, ast.FunctionDef)]
     except SyntaxError as wrong:
         return [Problem("functions.py", f"line {wrong.lineno}", wrong.msg)]
+    except (OSError, ValueError) as wrong:
+        return [Problem("functions.py", "", f"can't be read: {wrong}")]
     return [
         Problem(f"feeds/{kind}.yml", key, f"functions.py has no function {name!r}{_nearest(name, defined)}")
         for (kind, key), name in asked.items()
@@ -300,6 +365,12 @@ def _columns(given: Any, file: str, problems: list[Problem]) -> list[Column]:
     if not isinstance(given, Mapping) or not given:
         problems.append(Problem(file, "columns", "names with type and description are expected"))
         return []
+    for name, said in given.items():
+        kind = said.get("type") if isinstance(said, dict) else None
+        if kind not in TYPES and not DECIMAL.fullmatch(str(kind)):
+            problems.append(
+                Problem(file, f"columns.{name}.type", f"{kind!r} is none of {', '.join(TYPES)}, decimal(p,s)")
+            )
     found = (
         _validated(
             Column, {"name": name, **(said if isinstance(said, dict) else {})}, f"{file}: columns.{name}", problems

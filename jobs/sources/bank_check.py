@@ -50,16 +50,27 @@ def _file_lines(bank: Bank, landing: Path | None) -> tuple[list[str], bool]:
     except InputError as wrong:
         return [f"files: {wrong}"], True
     if not files:
-        return [
-            "files: none looked at, for no landing folder is named (--landing, or under settings in bank.yml)"
-        ], False
+        where = f"none in {landing} yet" if landing else "no landing folder is named (--landing, or in bank.yml)"
+        return [f"files: {where}"], False
     sampled = [sample_file(bank, file) for file in files]
     lines = ["files (the newest of each feed, its first 1,000 rows)"]
     for one in sampled:
         lines += _sampled_lines(one)
     if absent := sorted({feed.kind for feed in bank.feeds} - {file.kind for file in files}):
         lines += _listed("  none yet of", absent)
+    if tried := _unlooked(bank):
+        lines.append(f"  SQL and functions are tried by the first ingest: {', '.join(tried)}")
     return lines, any(one.fault or one.unread for one in sampled)
+
+
+def _unlooked(bank: Bank) -> list[str]:
+    """Fields whose values SQL or a function of the bank's own makes."""
+    return [
+        f"{fill.table}.{name}"
+        for _, fill in bank.fills
+        for name, field in fill.fields.items()
+        if field.sql is not None or field.python is not None
+    ]
 
 
 def _newest(bank: Bank, landing: Path | None) -> Iterator[Delivery]:
@@ -80,10 +91,10 @@ def _sampled_lines(file: SampledFile) -> list[str]:
     if not file.unread:
         return [f"  {file.name}: {file.rows:,} rows read as declared"]
     told = [f"  {file.name}: {file.rows:,} rows"]
-    return told + [
-        f"    {one.table}.{one.field}: {one.count:,} can't be read; first in row {one.row}: {one.first}"
-        for one in file.unread
-    ]
+    for one in file.unread:
+        what = f"{one.table}.{one.field}" if one.table else "lines"
+        told.append(f"    {what}: {one.count:,} can't be read; first in row {one.row}: {one.first}")
+    return told
 
 
 def filled_lines(bank: Bank) -> list[str]:

@@ -176,7 +176,7 @@ def _when(condition: str, column: str | None, words: str) -> str:
 
 def _compact(faults: list[str]) -> str:
     listed = f"array({', '.join(faults)})" if faults else NO_FAULTS
-    return f"filter({listed}, fault -> fault IS NOT NULL)"
+    return f"array_distinct(filter({listed}, fault -> fault IS NOT NULL))"
 
 
 def _encoding_fault(raw: str, meant: str) -> str:

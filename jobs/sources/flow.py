@@ -7,6 +7,7 @@ from functools import reduce
 from hashlib import sha256
 from pathlib import Path
 
+from pyspark.errors import AnalysisException, ParseException
 from pyspark.sql import DataFrame, Row
 from pyspark.sql import functions as F
 
@@ -115,12 +116,20 @@ def validate(context: Context, bank: Bank, files: Sequence[Row]) -> dict[str, Da
 
     def judge(table: str) -> DataFrame:
         parts = [(one, context.lake.read(one.feed.bronze)) for one in mappings if one.table == table]
-        return cleaning.judged(parts, known, replaced=gone).localCheckpoint(eager=False)
+        try:
+            return cleaning.judged(parts, known, replaced=gone).localCheckpoint(eager=False)
+        except (AnalysisException, ParseException) as wrong:
+            feeds = ", ".join(f"feeds/{one.feed.kind}.yml" for one, _ in parts)
+            raise InputError(f"{feeds}: tables.{table}: Spark can't read its SQL: {_sentence(wrong)}") from None
 
     for tables in bank.ranks:
         rows |= zip(tables, at_once(judge, tables), strict=True)
         known |= {table: cleaning.accepted(rows[table], bank.silver[table]) for table in tables}
     return rows
+
+
+def _sentence(wrong: Exception) -> str:
+    return " ".join(str(wrong).split("==")[0].split("\n\n")[0].split())[:300]
 
 
 def _replaced_hashes(bank: Bank, files: Sequence[Row]) -> list[str]:

@@ -5,6 +5,7 @@ Whatever the format, bronze has text: the same forms that a CSV would have.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from functools import reduce
 from io import TextIOWrapper
@@ -154,7 +155,8 @@ def fields(feed: Feed, delivered: DataFrame) -> DataFrame:
     above = layout.skip_lines + layout.header
     filled = delivered.where((F.col("_row") > above) & (F.trim("_value") != ""))
     if above == 0:
-        filled = filled.withColumn("_value", F.regexp_replace("_value", f"^{BOM}", ""))
+        marked = (F.col("_row") == 1) & F.col("_value").startswith(BOM)
+        filled = filled.withColumn("_value", F.when(marked, F.expr("substring(_value, 2)")).otherwise(F.col("_value")))
     if layout.ignore_lines:
         filled = filled.where(~F.col("_value").rlike(layout.ignore_lines))
     dialect = {"sep": layout.separator, "quote": layout.quote, "escape": layout.escape}
@@ -188,8 +190,10 @@ def objects(feed: Feed, delivered: DataFrame) -> DataFrame:
 def _as_written(key: str) -> Column:
     """A fraction digit for digit: Spark takes it through a double and would show 12345678.90 as 1.23456789E7."""
     parsed = F.col(f"raw.`{key}`")
-    written = F.regexp_extract("_value", rf'"{key}"\s*:\s*(-?\d[\d.eE+-]*)', 1)
-    return F.when(parsed.contains(".") & (written != ""), written).otherwise(parsed)
+    written = F.regexp_extract("_value", rf'"{re.escape(key)}"\s*:\s*(-?\d[\d.eE+-]*)', 1)
+    # Not that of a key of the same name further in.
+    is_same = written.cast("double") == parsed.cast("double")
+    return F.when(parsed.contains(".") & is_same, written).otherwise(parsed)
 
 
 def line_fault(feed: Feed, line: Column) -> Column:
@@ -233,6 +237,9 @@ def _as_text(field: T.StructField) -> Column:
         value = value.cast("string").cast("double")  # the shortest text, not the digits of the wider type
     if isinstance(kind, T.FractionalType):
         return F.call_function("format_number", value, F.lit(PLAIN))
-    if isinstance(kind, T.TimestampType | T.TimestampNTZType):
+    if isinstance(kind, T.TimestampNTZType):
         return F.translate(value.cast("string"), " ", "T")
+    if isinstance(kind, T.TimestampType):
+        # An instant: with its offset it is one also in the hour that comes twice, and for a feed of another zone.
+        return F.concat(F.translate(value.cast("string"), " ", "T"), F.date_format(value, "xxx"))
     return value.cast("string")

@@ -15,6 +15,7 @@ from pyspark.sql import Column
 from pyspark.sql import functions as F
 
 from strata.conf.banks import Bank, Feed, Fill, Source
+from strata.conf.banks.feeds import constant_text
 from strata.conf.banks.notation import (
     EPOCHS,
     EXCEL_DAYS,
@@ -23,7 +24,6 @@ from strata.conf.banks.notation import (
     Notation,
     Pattern,
     day_pattern,
-    example_of,
     number_expression,
     real_expression,
     whole_number,
@@ -141,8 +141,8 @@ def _functions(folder: Path) -> ModuleType | None:
     module = importlib.util.module_from_spec(spec)
     try:
         spec.loader.exec_module(module)
-    except ImportError as wrong:
-        raise UsageError(f"{path}: can't be imported: {wrong}") from None
+    except Exception as wrong:
+        raise UsageError(f"{path}: can't be imported: {type(wrong).__name__}: {wrong}") from wrong
     return module
 
 
@@ -157,23 +157,24 @@ def _field(name: str, kind: str, source: Source, feed: Feed, functions: ModuleTy
 def _sql(kind: str, parts: tuple[str, ...], source: Source, notation: Notation) -> tuple[str, str]:
     """The value as SQL, and what it expects, in words."""
     if source.constant is not None:
-        return f"CAST({literal(str(source.constant))} AS {kind})", kind
+        return f"CAST({literal(constant_text(source.constant))} AS {kind})", kind
     if source.sql is not None:
         return f"CAST(({source.sql}) AS {kind})", source.expects or kind
     if source.token:
         return f"{TOKEN}({_joined(parts, source.join)})", "text"
+    expected = source.expected(kind, notation)
     if source.id is not None:
-        return _identifier(source.id, _joined(parts, source.join)), "an identifier"
+        return _identifier(source.id, _joined(parts, source.join)), expected
     (only,) = parts
     if source.map is not None:
-        return f"CAST({_meaning(text_of(only), source.map)} AS {kind})", f"one of {', '.join(source.map)}"
+        return f"CAST({_meaning(text_of(only), source.map)} AS {kind})", expected
     if source.by_sign is not None:
         number = _parsed(only, ANY_NUMBER, notation)
         words = {sign: literal(source.by_sign.get(sign, "")) for sign in ("positive", "negative")}
         value = f"CASE WHEN {number} < 0 THEN {words['negative']} WHEN {number} >= 0 THEN {words['positive']} END"
-        return value, example_of(ANY_NUMBER, notation)
+        return value, expected
     parsed = _parsed(only, kind, notation)
-    return f"abs({parsed})" if source.absolute else parsed, example_of(kind, notation)
+    return f"abs({parsed})" if source.absolute else parsed, expected
 
 
 def _joined(parts: tuple[str, ...], between: str) -> str:
@@ -197,12 +198,8 @@ def _identifier(space: str, text: str) -> str:
 
 def _meaning(word: str, meanings: Mapping[str, object]) -> str:
     """The meaning of a word as text; null for a word that isn't listed."""
-    cases = " ".join(f"WHEN {literal(key)} THEN {literal(_as_text(value))}" for key, value in meanings.items())
+    cases = " ".join(f"WHEN {literal(key)} THEN {literal(constant_text(value))}" for key, value in meanings.items())
     return f"CASE {word} {cases} END"
-
-
-def _as_text(value: object) -> str:
-    return str(value).lower() if isinstance(value, bool) else str(value)
 
 
 def _parsed(raw: str, kind: str, notation: Notation) -> str:
@@ -230,8 +227,10 @@ def _plain_number(text: str, kind: str, notation: Notation) -> str:
         plain = f"regexp_replace({plain}, {literal(PARENTHESES)}, '-$1')"
     if notation.unit == 1:
         return plain
-    wide, unit = ("double", "double") if kind == "double" else ("decimal(28,10)", "decimal(10,6)")
-    return f"CAST({plain} AS {wide}) * CAST('{notation.unit:f}' AS {unit})"
+    if kind == "double":
+        return f"CAST({plain} AS double) * CAST('{notation.unit:f}' AS double)"
+    unit = "decimal(10,8)" if notation.unit < 1 else "decimal(9,0)"
+    return f"CAST({plain} AS decimal(28,10)) * CAST('{notation.unit:f}' AS {unit})"
 
 
 def _moment(text: str, kind: str, notation: Notation) -> str:

@@ -100,7 +100,10 @@ def _time(text: str, notation: Notation, zone: str) -> datetime | None:
         if not re.fullmatch(r"-?\d{1,15}", text, re.ASCII):
             return None
         unit = timedelta(seconds=1) if notation.times == "epoch_seconds" else timedelta(milliseconds=1)
-        return datetime(1970, 1, 1, tzinfo=UTC) + int(text) * unit
+        try:
+            return datetime(1970, 1, 1, tzinfo=UTC) + int(text) * unit
+        except OverflowError:
+            return None
     parts = _parts(text, notation.times)
     day = None if parts is None else _date_of(parts, notation)
     if parts is None or day is None:
@@ -110,6 +113,8 @@ def _time(text: str, notation: Notation, zone: str) -> datetime | None:
         return None
     micros = int((parts.get("fraction") or "0").ljust(6, "0"))
     local = datetime(day.year, day.month, day.day, hour, minute, second, micros)
+    if not 1 < day.year < 9999:
+        return None
     return local.replace(tzinfo=ZoneInfo(notation.zone or zone)) - _offset(parts.get("offset"), local, notation, zone)
 
 

@@ -13,13 +13,13 @@ from io import TextIOWrapper
 from itertools import islice
 from typing import Any
 
+import pyarrow as pa
 import pyarrow.parquet as pq
 
 from strata.conf.banks import Bank, Feed, Fill
-from strata.conf.banks.notation import example_of
 from strata.jobs.runtime.errors import InputError
 from strata.jobs.sources.deliveries import Delivery, opened
-from strata.jobs.sources.formats import BOM, check_header
+from strata.jobs.sources.formats import BOM, UNREADABLE, check_header
 from strata.jobs.sources.plain_reading import delivered_text, plain_value
 
 ROWS = 1_000
@@ -28,7 +28,7 @@ Texts = Mapping[str, str | None]
 
 @dataclass(frozen=True)
 class Unread:
-    """Values of one delivered column that can't be read as the silver column wants them, or are missing."""
+    """Values of one column that can't be read as silver wants them, or are missing; without a table, whole lines."""
 
     table: str
     field: str
@@ -51,15 +51,18 @@ def sample_file(bank: Bank, delivery: Delivery, *, rows: int = ROWS) -> SampledF
     """Read the first ``rows`` rows of a file as the bank's feeds say."""
     try:
         check_header(delivery)
-        texts = list(islice(_rows(delivery), rows))
-    except (InputError, ValueError, UnicodeError, csv.Error) as wrong:
+        found = list(islice(_rows(delivery), rows))
+    except (InputError, UnicodeError, OSError, EOFError, pa.ArrowInvalid) as wrong:
         return SampledFile(delivery.name, fault=str(wrong).removeprefix(f"{delivery.name}: "))
-    unread = [one for fill in delivery.feed.fills for one in _unread(bank, delivery.feed, fill, texts)]
-    return SampledFile(delivery.name, len(texts), tuple(unread))
+    whole = [(number, row) for number, row in found if not isinstance(row, str)]
+    torn = [(number, row) for number, row in found if isinstance(row, str)]
+    lines = [Unread("", "", len(torn), str(torn[0][1]), torn[0][0])] if torn else []
+    unread = [one for fill in delivery.feed.fills for one in _unread(bank, delivery.feed, fill, whole)]
+    return SampledFile(delivery.name, len(found), (*lines, *unread))
 
 
-def _rows(delivery: Delivery) -> Iterator[tuple[int, Texts]]:
-    """Each row's number in the file and its delivered fields."""
+def _rows(delivery: Delivery) -> Iterator[tuple[int, Texts | str]]:
+    """Each row's number in the file and its delivered fields, or what is wrong with the line."""
     if delivery.format == "parquet":
         yield from _parquet_rows(delivery)
         return
@@ -70,33 +73,43 @@ def _rows(delivery: Delivery) -> Iterator[tuple[int, Texts]]:
         for number, line in enumerate(text, start=1):
             line = line.strip("\r\n").removeprefix(BOM if number == 1 else "")
             ignored = feed.csv.ignore_lines and re.search(feed.csv.ignore_lines, line)
-            if number > above and line.strip() and not ignored:
+            if number > above and line.strip(" ") and not ignored:
                 yield number, read(feed, line)
 
 
-def _csv_row(feed: Feed, line: str) -> Texts:
+def _csv_row(feed: Feed, line: str) -> Texts | str:
     layout = feed.csv
     if len(layout.separator) == 1:
         doubled = layout.escape in ("", layout.quote)
-        cells = next(
-            csv.reader(
-                [line],
-                delimiter=layout.separator,
-                quotechar=layout.quote or None,
-                doublequote=doubled,
-                escapechar=None if doubled else layout.escape,
-                quoting=csv.QUOTE_MINIMAL if layout.quote else csv.QUOTE_NONE,
+        try:
+            cells = next(
+                csv.reader(
+                    [line],
+                    delimiter=layout.separator,
+                    quotechar=layout.quote or None,
+                    doublequote=doubled,
+                    escapechar=None if doubled else layout.escape,
+                    quoting=csv.QUOTE_MINIMAL if layout.quote else csv.QUOTE_NONE,
+                )
             )
-        )
+        except (csv.Error, StopIteration) as wrong:
+            return f"the line can't be split: {wrong}"
     else:
         cells = line.split(layout.separator)
     if len(cells) != len(feed.header):
-        raise ValueError(f"a line has {len(cells)} fields where {len(feed.header)} are declared: {line[:60]!r}")
+        return f"the line does not have {len(feed.header)} fields"
     return dict(zip(feed.header, cells, strict=True))
 
 
-def _json_row(feed: Feed, line: str) -> Texts:
-    found = json.loads(line, parse_float=str, parse_int=str)
+def _json_row(feed: Feed, line: str) -> Texts | str:
+    try:
+        found = json.loads(line, parse_float=str, parse_int=str)
+    except (ValueError, RecursionError):
+        found = None
+    if not isinstance(found, dict):
+        return "the line is not one JSON object"
+    if unknown := [name for name in found if name not in feed.header]:
+        return f"{unknown[0][:40]!r} is not one of the {len(feed.header)} keys"
     return {name: _text(found.get(name)) for name in feed.header}
 
 
@@ -118,7 +131,7 @@ def _text(value: Any) -> str | None:
     if isinstance(value, datetime | date):
         return value.isoformat()
     if isinstance(value, float):
-        return f"{value:f}" if abs(value) < 1e15 else str(value)
+        return f"{value:.15f}".rstrip("0").rstrip(".") if abs(value) < 1e6 else str(value)
     return str(value)
 
 
@@ -136,8 +149,9 @@ def _unread(bank: Bank, feed: Feed, fill: Fill, rows: list[tuple[int, Texts]]) -
         for number, row in rows:
             text = delivered_text(row[raw], feed, raw, trim=notation.trim)
             if text is not None and plain_value(text, kind, source, notation, bank.zone) is None:
-                expected = f"one of {', '.join(source.map)}" if source.map else example_of(kind, notation)
-                what = f"{raw}: {text[:40]!r} is not {expected}"
+                what = f"{raw}: {text[:40]!r} is not {source.expected(kind, notation)}"
+            elif text is not None and UNREADABLE in text:
+                what = f"{raw}: is not {feed.encoding.upper()}"
             elif text is None and (source.needed or not (column and column.nullable)):
                 what = f"{raw}: is missing"
             else:

@@ -216,3 +216,57 @@ def test_a_bank_is_proposed_from_raw_files(tmp_path, capsys):
     page = capsys.readouterr().out
     assert "transactions.csv: 2 rows read as declared" in page and "branch.csv: 1 rows read as declared" in page
     assert main(["init", str(tmp_path / "other"), "--from", str(tmp_path / "nothing")]) == 2
+
+
+BROKEN = {
+    "tables: {account: foo}": "tables.account: keys with values are expected, not 'foo'",
+    "tables: {}": "tables: the silver tables that the files fill are expected",
+    "kind: other": "kind: no such key",
+    "columns: [a, {x: y}]": "columns: {'x': 'y'} is no name",
+    "columns: [a, A]": "columns: 'a': names without backticks",
+    "columns: [a, a]": "columns: 'a' is no name, or stands there twice",
+    "encoding: base64": "encoding: 'base64' is no encoding",
+    "csv: {separator: ';', quote: ';'}": "csv: quote: is the separator too",
+    "notation: {thousands: '.'}": "notation: thousands: '.' is the decimal mark too",
+    "notation: {unit: 1e-9}": "notation.unit: Input should be greater than or equal to",
+    "missing: {nosuch: [x]}": "missing: the files have no column 'nosuch'",
+    "columns: [a]\ncolumns: [b]": "can't be read as YAML: 'columns' stands there twice",
+}
+FIELD = {
+    "{from: a, days: dd.MM.yy}": "'dd.MM.yy' has years of two digits; say century",
+    "{constant: 2024-13-45}": "can't be read as YAML",
+    "{constant: abc}": "constant: 'abc' is not a day like 2025-01-31",
+}
+
+
+@pytest.mark.parametrize("line", BROKEN)
+def test_slips_in_a_feed_are_named(folder, line):
+    text = (folder / "feeds" / "konten.yml").read_text()
+    key = line.split(":", 1)[0]
+    kept = [part for part in text.splitlines() if not part.startswith(f"{key}:")]
+    if key == "tables":
+        kept = [part for part in kept if not part.startswith(" ")]
+    (folder / "feeds" / "konten.yml").write_text("\n".join([line, *kept]))
+    problems = [str(problem) for problem in read_bank(folder)[1]]
+    assert any(BROKEN[line] in problem for problem in problems), problems
+    assert not any("fills" in problem or "Tuple" in problem for problem in problems), problems
+
+
+@pytest.mark.parametrize("said", FIELD)
+def test_slips_in_a_field_are_named_by_its_table(folder, said):
+    text = (folder / "feeds" / "konten.yml").read_text().replace("opened_on: eroeffnet", f"opened_on: {said}", 1)
+    (folder / "feeds" / "konten.yml").write_text(text.replace("konto, kunde, eroeffnet", "konto, kunde, eroeffnet, a"))
+    problems = [str(problem) for problem in read_bank(folder)[1]]
+    assert any(FIELD[said] in problem for problem in problems), problems
+
+
+def test_lines_that_are_no_rows_hide_nothing(folder):
+    landing = folder / "landing" / "2024-12-31"
+    lines = (landing / "kunden.csv").read_text().splitlines()
+    (landing / "kunden.csv").write_text(
+        "\n".join([lines[0], "one;field", lines[1].replace(";w;", ";x;").replace(";m;", ";x;")])
+    )
+    page = check_bank(folder, folder / "landing").text
+    assert "lines: 1 can't be read; first in row 2: the line does not have 5 fields" in page
+    assert "customer.gender: 1 can't be read; first in row 3" in page
+    assert check_bank(folder, folder / "nowhere").exit_code == 3

@@ -16,7 +16,7 @@ import pytest
 from pyspark.sql import Row
 from pyspark.sql import functions as F
 
-from strata.conf.banks import load_bank
+from strata.conf.banks import Feed, load_bank
 from strata.conf.banks.feeds import Reference
 from strata.conf.settings import Gates, load_settings
 from strata.conf.tables import SILVER
@@ -30,7 +30,7 @@ from strata.jobs.runtime.tokens import tokeniser
 from strata.jobs.sources import cleaning, flow
 from strata.jobs.sources.coverage import from_opening
 from strata.jobs.sources.deliveries import Delivery, drops
-from strata.jobs.sources.formats import check_header, shape, staged_rows
+from strata.jobs.sources.formats import check_header, fields, objects, shape, staged_rows
 from strata.jobs.sources.landing import land, numbered
 from strata.jobs.sources.mapping import TOKEN, mapping_of, mappings_of
 from tests.conftest import in_zone
@@ -542,3 +542,27 @@ def test_the_plan_is_that_of_the_bank(capsys):
     assert main(["ingest", "--plan"]) == 0
     planned = capsys.readouterr().out
     assert "silver.standing_order (whole)" in planned and "app_event" not in planned
+
+
+def test_a_key_further_in_is_another(spark):
+    feed = Feed(kind="f", format="json", fills=[{"table": "t"}], columns=["pid", "amt", "meta"])
+    lines = [
+        ('{"pid":"a","meta":{"amt":99.9},"amt":12.30}', 1),
+        ('{"pid":"b","meta":{"amt":99.9},"amt":"12.30"}', 2),
+        ('{"pid":"c","amt":12345678.90}', 3),
+    ]
+    rows = spark.createDataFrame([(line, "s", n) for line, n in lines], "_value string, _place string, _row long")
+    found = {row.pid: row.amt for row in objects(feed, rows).collect()}
+    assert {key: Decimal(value) for key, value in found.items()} == {
+        "a": Decimal("12.30"),
+        "b": Decimal("12.30"),
+        "c": Decimal("12345678.90"),
+    }
+
+
+def test_bytes_that_are_no_text_stay_so_without_a_header(spark):
+    feed = Feed(kind="f", fills=[{"table": "t"}], columns=["a", "b"], csv={"header": False})
+    raw = spark.createDataFrame([(b"\xef\xbb\xbf1;x", 1), (b"2;caf\xe9", 2)], "v binary, _row long")
+    values = raw.select(F.col("v").cast("string").alias("_value"), F.lit("s").alias("_place"), "_row")
+    rows = {row._row: row for row in fields(feed, values).collect()}
+    assert rows[1].a == "1" and bytes(rows[2]._line) == b"2;caf\xe9"
