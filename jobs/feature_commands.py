@@ -115,7 +115,7 @@ JOBS = (
         "features build",
         "publish slices: build missing days, mend changed ones",
         _build,
-        reads=tuple(dict.fromkeys(name for view in all_views() for name in (view.entity.source, *view.tables))),
+        may_read=tuple(dict.fromkeys(name for view in all_views() for name in (view.entity.source, *view.tables))),
         writes=(*VIEWS, "feature_slice", "feature_statistics"),
         options=_days,
     ),

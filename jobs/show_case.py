@@ -34,7 +34,7 @@ JOB = Job(
     "case",
     "a page of one case: who is tied to whom, evidence, timeline",
     body,
-    reads=cases.READS,
+    may_read=cases.READS,
     options=options,
     recorded=False,
 )

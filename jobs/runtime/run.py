@@ -75,7 +75,7 @@ class Context:
 class Job:
     """A job: its name, what it reads and writes, and its body. ``options`` adds arguments of its own.
 
-    ``reads`` must be there; ``may_read`` are silver tables that count as empty where no feed of the bank fills them.
+    ``reads`` must be there, ``may_read`` only where the bank has them.
 
     ``writes`` may depend on the settings: another bank has other tables.
     """
@@ -116,7 +116,7 @@ class Job:
         if lacking := self.unfilled(bank):
             lines.append(f"  can't run for bank {bank.name}: {_lacking(lacking)}")
         lines += [f"  reads   {contract_of(name).layer}.{name}" for name in self.reads]
-        lines += [f"  reads   silver.{name}, where the bank has it" for name in self.may_read]
+        lines += [f"  reads   {contract_of(name).layer}.{name}, where the bank has it" for name in self.may_read]
         lines += [f"  writes  {_written_how(own.get(name) or contract_of(name))}" for name in self.written(settings)]
         return "\n".join([*lines, *(step.plan(settings) for step in self.steps)])
 

@@ -63,7 +63,7 @@ def test_contract_is_on_disk(spark, tmp_path):
     with pytest.raises(Exception, match="contract"):
         lake.replace("customer", customers(spark).withColumn("gender", F.lit("X")))
     with pytest.raises(Exception, match="(?i)null"):
-        lake.replace("customer", customers(spark).withColumn("gender", F.lit(None).cast("string")))
+        lake.replace("customer", customers(spark).withColumn("valid_from", F.lit(None).cast("date")))
     assert lake.read("customer").count() == 3
 
 

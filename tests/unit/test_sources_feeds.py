@@ -271,7 +271,7 @@ def test_parquet_values_have_the_forms_of_a_csv(spark, tmp_path):
     row = bronze(spark, tmp_path, "app_call", (JAN, calls.select(sorted(names)))).head()
     assert [row[name] for name in names] == [
         *(str(2**40), "+86 1", "+86 2", "60", "false"),
-        *("2025-01-31T08:15:00", "2025-01-31T16:15:00.25"),  # the bank's zone is eight hours ahead
+        *("2025-01-31T08:15:00", "2025-01-31T16:15:00.25+08:00"),  # the bank's zone is eight hours ahead
     ]
     assert json.loads(bytes(row._line))["caller_phone"] == "+86 1"
 
