@@ -38,7 +38,7 @@ NO_BEGINNING = ("birth_date", "valid_to", "closed_on", "ended_on")
 DAYS = ("yyyy-MM-dd", "dd/MM/yyyy", "MM/dd/yyyy", "dd.MM.yyyy", "yyyyMMdd", "dd-MMM-yyyy", "yyyy/MM/dd")
 CLOCK_ENDS = (" HH:mm:ss", " HH:mm", "'T'HH:mm:ss")
 TIMES = ("iso", *(f"{day}{end}" for day in DAYS for end in CLOCK_ENDS))
-NUMBERS = (
+NUMBERS: tuple[dict[str, str], ...] = (
     {},
     {"decimal": ",", "thousands": "."},
     {"thousands": ","},
@@ -245,10 +245,12 @@ def matched_columns(columns: Sequence[str], table: Table) -> dict[str, str]:
 
 
 def _likeness(one: str, other: str) -> float:
-    plain = [
-        re.sub(r"[^a-z0-9]", "", re.sub(r"(_hash|_amt|_cnt)$", "", name.lower())).rstrip("s") for name in (one, other)
-    ]
-    return SequenceMatcher(None, *plain).ratio()
+    return SequenceMatcher(None, _plain(one), _plain(other)).ratio()
+
+
+def _plain(name: str) -> str:
+    """A name without case, signs, units and the plural."""
+    return re.sub(r"[^a-z0-9]", "", re.sub(r"(_hash|_amt|_cnt)$", "", name.lower())).rstrip("s")
 
 
 def _first(patterns: Iterable[str], file: RawFile) -> str | None:
