@@ -9,7 +9,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from strata.conf.banks import BankError, load_bank, read_bank
-from strata.conf.banks.reading import bank_folder, nearest
+from strata.conf.banks.problems import nearest
+from strata.conf.banks.reading import bank_folder
 from strata.conf.contracts import Table
 from strata.conf.settings import SettingsError, load_settings
 from strata.conf.tables import SILVER

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from strata.conf.banks.bank import Bank, Covers, Declared
 from strata.conf.banks.feeds import CLOCKS, NEXT_MORNING, Feed, Fill, Format, Source
-from strata.conf.banks.reading import BankError, Problem, load_bank, read_bank, shipped_banks
+from strata.conf.banks.problems import Problem
+from strata.conf.banks.reading import BankError, load_bank, read_bank, shipped_banks
 
 __all__ = [
     "CLOCKS",
