@@ -15,6 +15,7 @@ from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
 from strata.conf.banks import Feed
+from strata.jobs.runtime.errors import InputError
 from strata.jobs.runtime.hadoop import file_system, hadoop_path
 from strata.jobs.runtime.parallel import at_once
 from strata.jobs.runtime.run import Context
@@ -32,6 +33,7 @@ def land(context: Context, feed: Feed, delivered: Sequence[Delivery]) -> int:
     Of a kind without files the empty table is made.
     """
     table = feed.bronze
+    _check_same_columns(context, feed)
     taken = _taken(context, table)
     fresh = list({file.place: file for file in delivered if file.place not in taken}.values())
     if fresh:
@@ -41,6 +43,19 @@ def land(context: Context, feed: Feed, delivered: Sequence[Delivery]) -> int:
     else:
         context.lake.ensure(table)
     return len(fresh)
+
+
+def _check_same_columns(context: Context, feed: Feed) -> None:
+    """Raise ``InputError`` when bronze was made for another layout of the files: its rows could not be told apart."""
+    if not context.lake.exists(feed.bronze):
+        return
+    bronze = context.lake.read(feed.bronze, context.lake.version(feed.bronze))
+    before = [name for name in bronze.columns if not name.startswith("_")]
+    if changed := sorted(set(before) ^ set(feed.header)):
+        raise InputError(
+            f"feeds/{feed.kind}.yml: columns: {feed.bronze} was made with other columns ({', '.join(changed)}); "
+            "declare the new layout as a feed of its own for the same table"
+        )
 
 
 def _rows(context: Context, numbers: Mapping[Delivery, int]) -> DataFrame:

@@ -17,7 +17,7 @@ from pyspark.sql import Row
 from pyspark.sql import functions as F
 
 from strata.conf.banks import Feed, load_bank
-from strata.conf.banks.feeds import Reference
+from strata.conf.banks.feeds import Delivered, Reference
 from strata.conf.settings import Gates, load_settings
 from strata.conf.tables import SILVER
 from strata.jobs.cli import main
@@ -485,6 +485,13 @@ def test_landing_takes_each_drop_once(spark, tmp_path):
         (f"{FEB}/org_branch.csv", 2, "11"),
         (f"{MAR}/org_branch.csv", 2, "10"),
     ]
+    other = BANK.feed("org_branch").model_copy(
+        update={"columns": {**BANK.feed("org_branch").columns, "fax": Delivered()}}
+    )
+    with pytest.raises(
+        InputError, match=r"org_branch.yml: columns: bronze_org_branch was made with other columns \(fax\)"
+    ):
+        land(context, other, files)
     assert rows[0]._sha256 == rows[2]._sha256 == sha256(content("org_branch", here)).hexdigest()
 
 
