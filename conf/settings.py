@@ -6,7 +6,6 @@ import hashlib
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import date
 from decimal import Decimal
-from difflib import get_close_matches
 from functools import reduce
 from importlib.resources import files
 from pathlib import Path
@@ -16,6 +15,7 @@ import yaml
 from pydantic import Field, ValidationError
 
 from strata.conf.banks import Bank, BankError, load_bank
+from strata.conf.banks.problems import nearest
 from strata.conf.contracts import Frozen
 
 # How messages name what is in no file: arguments, and what is missing.
@@ -178,12 +178,10 @@ def _check_keys(values: Mapping[str, Any], source: str, within: tuple[str, ...] 
             _check_keys(value, source, here)
 
 
-def _near(word: str, known: Sequence[str] | Mapping[str, str]) -> str:
-    """``; did you mean …?`` with the known word most like ``word``, as a mapping writes it; empty without any."""
-    found = get_close_matches(word, list(known), n=1)
-    if not found:
-        return ""
-    return f"; did you mean {known[found[0]] if isinstance(known, Mapping) else found[0]}?"
+def _near(word: str, paths: Mapping[str, str]) -> str:
+    """``; did you mean …?`` with the path of the key most like ``word``; empty without any."""
+    found = nearest(word, paths)
+    return f"; did you mean {paths[found]}?" if found else ""
 
 
 def _listed(paths: Mapping[str, str]) -> str:

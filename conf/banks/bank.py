@@ -10,7 +10,7 @@ from typing import Any, Literal
 
 from pydantic import Field, field_validator
 
-from strata.conf.banks.feeds import Feed, Fill
+from strata.conf.banks.feeds import CLOCKS, Feed, Fill
 from strata.conf.banks.notation import check_zone
 from strata.conf.contracts import Frozen, Table
 from strata.conf.tables.bronze import bronze_of
@@ -108,4 +108,4 @@ class Bank(Frozen):
     def fills_column(self, table: str, column: str) -> bool:
         """Whether a feed says what stands in a silver column; clocks are always there."""
         fills = [fill for _, fill in self.fills if fill.table == table]
-        return any(column in fill.sources(self.silver[table]) for fill in fills) or column in ("event_ts", "known_ts")
+        return any(column in fill.sources(self.silver[table]) for fill in fills) or column in CLOCKS

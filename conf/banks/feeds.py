@@ -22,7 +22,7 @@ CLOCKS = ("event_ts", "known_ts")
 # The morning after the day of the folder in which a file was dropped: from then on its rows can be used.
 NEXT_MORNING = "next_morning"
 # Encodings that are parts of a wider one, which reads what their writers really write.
-WIDER = {"gb2312": "gb18030", "gbk": "gb18030", "utf-8-sig": "utf-8", "ascii": "utf-8"}
+WIDER = {"gb2312": "gb18030", "gbk": "gb18030", "utf-8-sig": "utf-8"}
 ENDINGS: Mapping[str, tuple[str, ...]] = {
     "csv": (".asc", ".csv", ".asc.gz", ".csv.gz"),
     "json": (".json", ".json.gz"),
@@ -259,7 +259,7 @@ class Feed(Frozen):
             name = None
         if name is None:
             raise ValueError(f"{value!r} is no encoding that Python knows, such as utf-8, gb18030, latin-1")
-        return WIDER.get(name, name)
+        return {**WIDER, "ascii": "utf-8"}.get(name, name)
 
     @property
     def bronze(self) -> str:

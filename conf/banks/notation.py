@@ -21,6 +21,8 @@ ISO_DAY = "yyyy-MM-dd"
 ISO_TIME = "iso"
 EPOCHS = ("epoch_seconds", "epoch_millis")
 EXCEL_DAYS = "excel_days"
+# The type of a number of which only the sign or the writing counts.
+ANY_NUMBER = "decimal(38,10)"
 # What stands in a pattern, longest first, with its expression and what it is a part of.
 PARTS: Mapping[str, tuple[str, str]] = {
     "yyyy": (r"(\d{4})", "year"),

@@ -74,30 +74,49 @@ def feed_problems(feed: Feed, tables: Mapping[str, Table], filled: set[str]) -> 
 def _fill_problems(feed: Feed, fill: Fill, tables: Mapping[str, Table], filled: set[str]) -> Iterator[tuple[str, str]]:
     contract = tables[fill.table]
     sources = fill.sources(contract)
+    yield from _unknown_fields(fill, contract)
+    yield from _unreadable_fields(feed, sources, contract)
+    yield from _unknown_columns(feed, sources)
+    needed = [c.name for c in contract.columns if not c.nullable and c.name in fill.columns(contract)]
+    if lacking := [name for name in needed if name not in sources]:
+        yield "fields", f"{fill.table} needs {', '.join(lacking)} (strata columns {fill.table} says what they are)"
+    yield from _reference_problems(fill, sources, tables, filled)
+    yield from _clock_problems(fill, sources, contract)
+
+
+def _unknown_fields(fill: Fill, contract: Table) -> Iterator[tuple[str, str]]:
     for name, field in fill.fields.items():
         if name not in contract.names and field.type is None:
             near = hint(name, fill.columns(contract))
-            yield (
-                f"fields.{name}",
-                f"{fill.table} has no such column{near} (a column for the clocks alone needs a type)",
-            )
+            what = f"{fill.table} has no such column{near} (a column for the clocks alone needs a type)"
+            yield f"fields.{name}", what
+
+
+def _unreadable_fields(feed: Feed, sources: Mapping[str, Source], contract: Table) -> Iterator[tuple[str, str]]:
     for name, field in sources.items():
         kind = next((c.type for c in contract.columns if c.name == name), str(field.type))
         if field.type is not None and kind not in TYPES and not DECIMAL.fullmatch(kind):
             yield f"fields.{name}.type", f"{kind!r} is no type; there are: {', '.join(TYPES)}, decimal(p,s)"
         elif why := _spoilt(field, kind, field.within(feed.notation)):
             yield f"fields.{name}", why
+
+
+def _unknown_columns(feed: Feed, sources: Mapping[str, Source]) -> Iterator[tuple[str, str]]:
+    """Delivered columns that are named and that the files don't have."""
+    if not feed.columns:
+        return
     for column in feed.missing:
-        if column != "*" and feed.columns and column not in feed.columns:
+        if column != "*" and column not in feed.columns:
             yield "missing", f"the files have no column {column!r}{hint(column, feed.columns)}"
-    if feed.columns:
-        for name, field in sources.items():
-            for part in field.parts(name):
-                if part not in feed.columns and field.sql is None:
-                    yield f"fields.{name}", f"the files have no column {part!r}{hint(part, feed.columns)}"
-    needed = [c.name for c in contract.columns if not c.nullable and c.name in fill.columns(contract)]
-    if lacking := [name for name in needed if name not in sources]:
-        yield "fields", f"{fill.table} needs {', '.join(lacking)} (strata columns {fill.table} says what they are)"
+    for name, field in sources.items():
+        for part in field.parts(name):
+            if part not in feed.columns and field.sql is None:
+                yield f"fields.{name}", f"the files have no column {part!r}{hint(part, feed.columns)}"
+
+
+def _reference_problems(
+    fill: Fill, sources: Mapping[str, Source], tables: Mapping[str, Table], filled: set[str]
+) -> Iterator[tuple[str, str]]:
     for name, reference in fill.references.items():
         if name not in sources:
             yield f"references.{name}", f"no such field{hint(name, sources)}"
@@ -107,12 +126,15 @@ def _fill_problems(feed: Feed, fill: Fill, tables: Mapping[str, Table], filled: 
         if wrong := [one for one in reference.brings if one not in tables[reference.table].names]:
             near = hint(wrong[0], tables[reference.table].names)
             yield f"references.{name}.brings", f"{reference.table} has no column {wrong[0]!r}{near}"
+
+
+def _clock_problems(fill: Fill, sources: Mapping[str, Source], contract: Table) -> Iterator[tuple[str, str]]:
+    """Words in the SQL of the clocks that are neither columns nor SQL's own."""
     brought = {one for reference in fill.references.values() for one in reference.brings}
     known = {*contract.names, *sources, *brought, "dropped_on", NEXT_MORNING}
     for clock, sql in (("event", fill.event), ("known", fill.known)):
-        words = [word for word in _WORD.findall(_TEXT.sub(" ", sql or "")) if not word.isupper()]
-        for word in words:
-            if word not in known and not _SQL.fullmatch(word):
+        for word in _WORD.findall(_TEXT.sub(" ", sql or "")):
+            if not word.isupper() and word not in known and not _SQL.fullmatch(word):
                 yield clock, f"{word!r} is no column here{hint(word, sorted(known))}"
 
 

@@ -198,9 +198,10 @@ def _feed(path: Path, problems: list[Problem]) -> Feed | None:
 
 def _order_problems(bank: Bank) -> list[Problem]:
     try:
-        return [] if bank.fills else []
+        _ = bank.ranks
     except ValueError as wrong:
         return [Problem("feeds", "", str(wrong))]
+    return []
 
 
 def _tables(folder: Path, problems: list[Problem]) -> tuple[dict[str, Table], dict[str, Table]]:

@@ -78,11 +78,11 @@ class Lake:
 
         One shuffle by the table's key.
         """
-        key = [f"`{column}`" for column in self.contract(name).key if column != "known_ts"]
+        key = [column for column in self.contract(name).key if column != "known_ts"]
         rows = self.read(name)
         if as_of is not None:
             rows = rows.where(F.col("known_ts") <= F.lit(as_of.isoformat()).cast("timestamp"))
-        newest = Window.partitionBy(*(F.col(column) for column in key)).orderBy(F.desc("known_ts"))
+        newest = Window.partitionBy(*key).orderBy(F.desc("known_ts"))
         return rows.withColumn("_place", F.row_number().over(newest)).where("_place = 1").drop("_place")
 
     def read_optional(self, name: str) -> DataFrame:

@@ -19,7 +19,7 @@ import pyarrow.parquet as pq
 import yaml
 
 from strata.conf.banks.feeds import CLOCKS
-from strata.conf.banks.notation import Notation, day_pattern, number_expression, real_expression
+from strata.conf.banks.notation import ANY_NUMBER, Notation, day_pattern, number_expression, real_expression
 from strata.conf.contracts import Table
 from strata.conf.tables import SILVER
 from strata.jobs.runtime.errors import InputError, UsageError
@@ -46,7 +46,6 @@ NUMBERS: tuple[dict[str, str], ...] = (
     {"sign": "behind"},
     {"decimal": ",", "thousands": ".", "sign": "behind"},
 )
-WIDEST = "decimal(38,10)"
 
 
 @dataclass(frozen=True)
@@ -268,7 +267,7 @@ def _numbers(file: RawFile) -> dict[str, object]:
     columns = [texts for name in file.columns if _most(texts := file.texts(name), any_number) and not _are_days(texts)]
     for said in NUMBERS:
         notation = Notation(**said)
-        expressions = (number_expression(WIDEST, notation), real_expression(notation))
+        expressions = (number_expression(ANY_NUMBER, notation), real_expression(notation))
         if all(any(_most(texts, expression) for expression in expressions) for texts in columns):
             return dict(said)
     return {}

@@ -7,12 +7,11 @@ from encodings.aliases import aliases
 
 from pyspark.sql import SparkSession
 
+from strata.conf.banks.feeds import WIDER
 from strata.jobs.runtime.errors import UsageError
 
 # The names that a message offers; every other name that Python knows is taken too.
 USUAL = ("utf-8", "utf-16", "utf-16-le", "utf-16-be", "cp1252", "latin-1", "gb18030")
-# Encodings that contain another: the narrow name is often given to text that needs the wide one.
-WIDER = {"utf-8-sig": "utf-8", "gb2312": "gb18030", "gbk": "gb18030"}
 # Where Java has other tables under Python's name.
 JAVA = {"cp932": "windows-31j", "cp949": "x-windows-949", "cp950": "x-windows-950"}
 WIDE = ("utf-16", "utf-32")

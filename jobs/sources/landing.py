@@ -32,9 +32,8 @@ def land(context: Context, feed: Feed, delivered: Sequence[Delivery]) -> int:
 
     Of a kind without files the empty table is made.
     """
-    table = feed.bronze
-    _check_same_columns(context, feed)
-    taken = _taken(context, table)
+    table, bronze = feed.bronze, _bronze(context, feed)
+    taken = {} if bronze is None else _taken(bronze)
     fresh = list({file.place: file for file in delivered if file.place not in taken}.values())
     if fresh:
         rows = _rows(context, dict(zip(fresh, numbered(fresh, taken.values()), strict=True)))
@@ -45,17 +44,22 @@ def land(context: Context, feed: Feed, delivered: Sequence[Delivery]) -> int:
     return len(fresh)
 
 
-def _check_same_columns(context: Context, feed: Feed) -> None:
-    """Raise ``InputError`` when bronze was made for another layout of the files: its rows could not be told apart."""
-    if not context.lake.exists(feed.bronze):
-        return
-    bronze = context.lake.read(feed.bronze, context.lake.version(feed.bronze))
+def _bronze(context: Context, feed: Feed) -> DataFrame | None:
+    """What bronze has of the feed, if it is there; raises ``InputError`` when it was made for another layout.
+
+    Not pinned for the run: the append that follows makes the version that the run reads.
+    """
+    version = context.lake.version(feed.bronze)
+    if version is None:
+        return None
+    bronze = context.lake.read(feed.bronze, version)
     before = [name for name in bronze.columns if not name.startswith("_")]
     if changed := sorted(set(before) ^ set(feed.header)):
         raise InputError(
             f"feeds/{feed.kind}.yml: columns: {feed.bronze} was made with other columns ({', '.join(changed)}); "
             "declare the new layout as a feed of its own for the same table"
         )
+    return bronze
 
 
 def _rows(context: Context, numbers: Mapping[Delivery, int]) -> DataFrame:
@@ -87,12 +91,8 @@ def numbered(fresh: Iterable[Delivery], taken: Iterable[int]) -> list[int]:
     return numbers
 
 
-def _taken(context: Context, table: str) -> dict[str, int]:
-    """What tells each file that bronze has from others, with its delivery number: a row a file."""
-    if not context.lake.exists(table):
-        return {}
-    # Not pinned for the run: the append that follows makes the version that the run reads.
-    bronze = context.lake.read(table, context.lake.version(table))
+def _taken(bronze: DataFrame) -> dict[str, int]:
+    """What tells each file that bronze has from others, with its delivery number: one row per file."""
     files = bronze.groupBy("_sha256", "_source").agg(F.max("_delivery").alias("number")).collect()
     return {place(file._sha256, file._source): file.number for file in files}
 

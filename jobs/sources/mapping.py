@@ -17,6 +17,7 @@ from pyspark.sql import functions as F
 from strata.conf.banks import Bank, Feed, Fill, Source
 from strata.conf.banks.feeds import constant_text
 from strata.conf.banks.notation import (
+    ANY_NUMBER,
     EPOCHS,
     EXCEL_DAYS,
     ISO_DAY,
@@ -40,8 +41,6 @@ ID_DIGITS, ID_LIMIT = 16, 1 << 63
 EXCEL_ZERO = "DATE'1899-12-30'"
 WHOLE, SERIAL, PARENTHESES = r"^-?\d{1,15}$", r"^\d{1,6}$", r"^\((.*)\)$"
 QUOTED_ZEROS = "'00'"
-# The type of a number of which only the sign counts.
-ANY_NUMBER = "decimal(38,10)"
 
 
 class DeliveredRow:

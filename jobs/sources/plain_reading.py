@@ -14,6 +14,7 @@ from zoneinfo import ZoneInfo
 
 from strata.conf.banks import Feed, Source
 from strata.conf.banks.notation import (
+    ANY_NUMBER,
     EPOCHS,
     EXCEL_DAYS,
     MONTHS,
@@ -25,7 +26,6 @@ from strata.conf.banks.notation import (
 )
 
 EXCEL_ZERO = date(1899, 12, 30)
-ANY_NUMBER = "decimal(38,10)"
 WIDTHS = {"tinyint": 7, "smallint": 15, "int": 31, "bigint": 63}
 
 
