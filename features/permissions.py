@@ -27,23 +27,30 @@ class Consents:
 def check_use(
     features: Sequence[Feature], views: Mapping[str, FeatureView], purpose: str, sensitive: AbstractSet[str]
 ) -> None:
-    """Raise ``FeatureError`` naming the first feature that may not be used for ``purpose``, and why.
+    """Raise ``FeatureError`` naming the first feature that may not be used for ``purpose``, and why."""
+    for feature in features:
+        if refused := refusal(feature, views[feature.view], purpose, sensitive):
+            raise FeatureError(refused)
+
+
+def refusal(feature: Feature, view: FeatureView, purpose: str, sensitive: AbstractSet[str]) -> str | None:
+    """Why a feature of ``view`` may not be used for ``purpose``, as one sentence; ``None`` when it may.
 
     It is for other purposes, identifies a person, or is made of a column of ``sensitive``: such columns are
     found as words in the SQL of its measures, so a ``prepare`` function must not rename them.
     """
-    for feature in features:
-        who = f"{feature.name} of view {feature.view}"
-        if purpose not in feature.purposes:
-            allowed = ", ".join(sorted(feature.purposes))
-            raise FeatureError(f"purpose: feature {who} is not for {purpose!r}, only for {allowed}")
-        if feature.personal is Personal.DIRECT:
-            raise FeatureError(f"features: {who} identifies a person (class direct); leave it out")
-        if touched := sensitive & columns_of(feature, views[feature.view]):
-            raise FeatureError(
-                f"features: {who} is made of the sensitive column {min(touched)!r}; leave it out "
-                "(proxy_report measures what stands in for it)"
-            )
+    who = f"{feature.name} of view {feature.view}"
+    if purpose not in feature.purposes:
+        allowed = ", ".join(sorted(feature.purposes))
+        return f"purpose: feature {who} is not for {purpose!r}, only for {allowed}"
+    if feature.personal is Personal.DIRECT:
+        return f"features: {who} identifies a person (class direct); leave it out"
+    if touched := sensitive & columns_of(feature, view):
+        return (
+            f"features: {who} is made of the sensitive column {min(touched)!r}; leave it out "
+            "(proxy_report measures what stands in for it)"
+        )
+    return None
 
 
 def columns_of(feature: Feature, view: FeatureView) -> set[str]:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import date
-from fnmatch import fnmatchcase
 from functools import reduce
 from typing import Any
 
@@ -19,8 +18,9 @@ from strata.features.inputs import FeatureError, FeatureTypeError, check_column,
 from strata.features.manifest import Manifest, fingerprint
 from strata.features.materialize import AS_OF, Build, cells
 from strata.features.missing import missing_rule
-from strata.features.permissions import Consents, check_consent, check_use
+from strata.features.permissions import Consents, check_consent, check_use, refusal
 from strata.features.publishing import Published, SlicePort, TablePort, builds, publish, with_slices
+from strata.features.selection import select_features, select_views
 from strata.features.statistics import feature_statistics, measurable, population_stability
 
 
@@ -155,6 +155,8 @@ class FeatureStore:
     ) -> DataFrame:
         """Every spine row once: its columns, the features (names or patterns such as ``income_*``), the label last.
 
+        ``allowed:*`` and ``allowed:income_*`` mean the matching features that ``purpose`` may use: not those for
+        other purposes, nor those that identify a person or are made of a sensitive column.
         Features are exact as of ``at``; with ``published`` they are those of the slice of its day, as a
         system that reads slices saw them: an equi-join on entity and day, one shuffle of the spine and one
         of each view's slices, and null for an entity that has none. ``label`` names a column of the spine.
@@ -169,7 +171,7 @@ class FeatureStore:
         check_instant("at", spine, "spine", at)
         if label is not None:
             check_column("label", spine, "spine", label)
-        chosen = self._allowed(features, purpose)
+        chosen = self.chosen(features, purpose=purpose)
         self._check_consent(spine, purpose, at, now)
         pinned = versions or {}
         if published:
@@ -190,7 +192,7 @@ class FeatureStore:
         published: bool = False,
     ) -> Manifest:
         """The manifest of ``training_set`` with the same arguments. One scan of the spine; raises as it does."""
-        chosen = self._allowed(features, purpose)
+        chosen = self.chosen(features, purpose=purpose)
         views = {name: self._views[name] for name in dict.fromkeys(feature.view for feature in chosen)}
         tables = [
             name for view in views.values() for name in ([feature_table(view).name] if published else view.tables)
@@ -227,11 +229,12 @@ class FeatureStore:
         """Every entity that existed, and was known, at the start of bank day ``ds``: keys, ``as_of_date``, features.
 
         Features are as of that midnight, so nothing of the day itself is in them. With ``purpose`` the
-        rules of ``training_set`` hold. Raises ``FeatureError`` on an entity without views.
+        rules of ``training_set`` hold, and patterns such as ``allowed:*`` mean what it may use. Raises
+        ``FeatureError`` on an entity without views.
         """
         if not isinstance(ds, date):
             raise FeatureTypeError(f"ds: a date is expected, not {type(ds).__name__}")
-        chosen = self.chosen(features) if purpose is None else self._allowed(features, purpose)
+        chosen = self.chosen(features, purpose=purpose)
         chosen = self._of_entity(entity, chosen)
         described = self._views[chosen[0].view].entity
         spine = cells(described, self._tables.read(described.source), [ds])
@@ -297,13 +300,7 @@ class FeatureStore:
         return self._tables
 
     def _named(self, views: str | Sequence[str]) -> list[FeatureView]:
-        chosen: dict[str, FeatureView] = {}
-        for pattern in [views] if isinstance(views, str) else views:
-            found = [name for name in self._views if fnmatchcase(name, pattern)]
-            if not found:
-                raise FeatureError(f"views: nothing is called {pattern!r}; there are: {', '.join(self._views)}")
-            chosen.update((name, self._views[name]) for name in found)
-        return list(chosen.values())
+        return select_views(views, self._views)
 
     def _published_or_computed(self, entity: str, ds: date, features: str | Sequence[str]) -> DataFrame:
         views = {feature.view for feature in self._of_entity(entity, self.chosen(features))}
@@ -318,23 +315,20 @@ class FeatureStore:
             raise FeatureError(f"entity: no chosen feature describes {entity!r}; there are: {', '.join(known)}")
         return chosen
 
-    def chosen(self, features: str | Sequence[str]) -> list[Feature]:
-        """The features that names or patterns mean, in order; raises ``FeatureError`` when one means nothing."""
-        offered = {feature.name: feature for view in self.views for feature in view.features}
-        chosen: dict[str, Feature] = {}
-        for pattern in [features] if isinstance(features, str) else features:
-            found = [name for name in offered if fnmatchcase(name, pattern)]
-            if not found:
-                raise FeatureError(f"features: nothing is called {pattern!r}; search() finds names")
-            chosen.update((name, offered[name]) for name in found)
-        if not chosen:
-            raise FeatureError("features: at least one name or pattern is expected")
-        return list(chosen.values())
+    def chosen(self, features: str | Sequence[str], *, purpose: str | None = None) -> list[Feature]:
+        """The features that names or patterns mean, in order; ``allowed:income_*`` needs a ``purpose``.
 
-    def _allowed(self, features: str | Sequence[str], purpose: str) -> list[Feature]:
-        chosen = self.chosen(features)
-        check_use(chosen, self._views, purpose, self._sensitive)
-        return chosen
+        Reads no data. Raises ``FeatureError`` when a name or pattern means nothing, with the nearest names, and when
+        ``purpose`` is given and one of the features may not be used for it.
+        """
+
+        def refused(feature: Feature, purpose: str) -> str | None:
+            return refusal(feature, self._views[feature.view], purpose, self._sensitive)
+
+        found = select_features(features, self.views, purpose=purpose, refusal=refused)
+        if purpose is not None:
+            check_use(found, self._views, purpose, self._sensitive)
+        return found
 
     def _sources(self, features: Sequence[Feature], versions: Mapping[str, int | None]) -> dict[str, DataFrame]:
         names = dict.fromkeys(name for feature in features for name in self._views[feature.view].tables)

@@ -25,6 +25,17 @@ def _patterns(arguments: argparse.ArgumentParser) -> None:
     )
 
 
+def _words(arguments: argparse.ArgumentParser) -> None:
+    arguments.add_argument(
+        "words", nargs="+", metavar="WORD", help="words or parts of words, all of which must be there"
+    )
+
+
+def _plan_options(arguments: argparse.ArgumentParser) -> None:
+    _patterns(arguments)
+    _days(arguments)
+
+
 def _days(arguments: argparse.ArgumentParser) -> None:
     arguments.add_argument("--from", dest="start", type=day, metavar="DAY", help="first day (default: --as-of)")
     arguments.add_argument("--to", dest="end", type=day, metavar="DAY", help="last day (default: --as-of)")
@@ -42,7 +53,13 @@ def _drift(arguments: argparse.ArgumentParser) -> None:
 
 def _training_set(arguments: argparse.ArgumentParser) -> None:
     arguments.add_argument("--spine", type=Path, required=True, metavar="PATH", help="who is asked about, and when")
-    arguments.add_argument("--features", nargs="+", required=True, metavar="PATTERN", help="'income_*', 'spending_*' …")
+    arguments.add_argument(
+        "--features",
+        nargs="+",
+        required=True,
+        metavar="PATTERN",
+        help="'income_*', 'spending_*' … 'allowed:*': all that the purpose may use",
+    )
     arguments.add_argument("--purpose", required=True, help="what the set is for: credit_risk, marketing …")
     arguments.add_argument("--at", default="at", metavar="COLUMN", help="the column of days or times (default at)")
     arguments.add_argument("--label", metavar="COLUMN", help="the column that a model is to learn")
@@ -69,6 +86,11 @@ def _list(context: Context) -> None:
     print(answers.listed(steps.store(context), context.options.features))
 
 
+def _search(context: Context) -> None:
+    """The features whose name, unit or meaning holds all the words."""
+    print(answers.search_results(steps.store(context), " ".join(context.options.words)))
+
+
 def _describe(context: Context) -> None:
     """All that is known of features: meaning, lineage, owner, class, purposes, published days, spread."""
     print(answers.described(context, steps.store(context), context.options.features))
@@ -76,7 +98,8 @@ def _describe(context: Context) -> None:
 
 def _plan(context: Context) -> None:
     """Passes with scans and shuffles; slices that stand, are missing or outdated; what a new definition costs."""
-    print(answers.planned(steps.store(context), *span(context), context.options.views))
+    options = context.options
+    print(answers.planned(steps.store(context), *span(context), options.features, options.views))
 
 
 def _build(context: Context) -> None:
@@ -109,8 +132,9 @@ CATALOGUE = Job(
 )
 JOBS = (
     Job("features list", "every feature: name, view, unit, meaning", _list, options=_patterns, recorded=False),
+    Job("features search", "features by words of their meaning", _search, options=_words, recorded=False),
     Job("features describe", "all that is known of features", _describe, options=_patterns, recorded=False),
-    Job("features plan", "passes, shuffles, and slices to build or mend", _plan, options=_days, recorded=False),
+    Job("features plan", "passes, shuffles, and slices to build or mend", _plan, options=_plan_options, recorded=False),
     Job(
         "features build",
         "publish slices: build missing days, mend changed ones",

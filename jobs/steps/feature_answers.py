@@ -12,6 +12,7 @@ from pyspark.sql import functions as F
 from strata.features import FeatureError, FeatureStore, FeatureTypeError, proxy_report
 from strata.features.definitions import Feature
 from strata.features.missing import missing_rule
+from strata.features.selection import select_views
 from strata.jobs.runtime.errors import GateError, UsageError
 from strata.jobs.runtime.run import Context
 from strata.jobs.steps.any_input import read_table
@@ -31,9 +32,20 @@ def refusals() -> Iterator[None]:
 
 def listed(store: FeatureStore, patterns: Sequence[str]) -> str:
     """One line a feature, under its view."""
-    lines = []
     with refusals():
-        chosen = store.chosen(patterns)
+        return _listing(store, store.chosen(patterns))
+
+
+def search_results(store: FeatureStore, words: str) -> str:
+    """The features whose name, unit, meaning or view's description holds all words, listed as ``listed`` does."""
+    names = store.search(words)
+    if not names:
+        return f"no feature's name, unit or meaning holds all of {words!r}; try fewer words, or parts of them"
+    return _listing(store, store.chosen(names))
+
+
+def _listing(store: FeatureStore, chosen: Sequence[Feature]) -> str:
+    lines = []
     for view in store.views:
         mine = [feature for feature in chosen if feature.view == view.name]
         if mine:
@@ -85,12 +97,18 @@ def _spread(row: Row) -> str:
     return f"on {row['as_of_date']}: {row['rows']:,} rows, {row['null_ratio']:.1%} null, {figures or 'no value'}"
 
 
-def planned(store: FeatureStore, start: date, end: date, patterns: Sequence[str]) -> str:
-    """The passes of the views asked for, their slices' state, and what a change of definition would rebuild."""
+def planned(store: FeatureStore, start: date, end: date, patterns: Sequence[str], views: Sequence[str]) -> str:
+    """The passes of the features asked for, their views' slices, and what a change of definition would rebuild.
+
+    ``patterns`` choose features, ``views`` narrow them to those of some views.
+    """
     with refusals():
-        builds = store.plan_build(start, end, patterns)
-        names = [feature.name for build in builds for feature in build.view.features]
-        lines = [store.plan(names), f"slices from {start} to {end}:"]
+        wanted = {view.name for view in select_views(views, {view.name: view for view in store.views})}
+        chosen = [feature for feature in store.chosen(patterns) if feature.view in wanted]
+        if not chosen:
+            raise UsageError(f"--views: no feature of {', '.join(views)} is among {', '.join(patterns)}")
+        builds = store.plan_build(start, end, list(dict.fromkeys(feature.view for feature in chosen)))
+        lines = [store.plan([feature.name for feature in chosen]), f"slices from {start} to {end}:"]
     for build in builds:
         lines.append(f"- {build}")
         stand = len(build.current) + sum(len(days) for days in build.outdated.values())
@@ -124,9 +142,11 @@ def drift(context: Context, store: FeatureStore) -> None:
 def training_set(context: Context, store: FeatureStore) -> None:
     """Write ``training_set/`` (Delta), ``manifest.json`` and, for protected columns, ``proxies.csv``."""
     options = context.options
-    spine = _spine(context)
     asked = {"purpose": options.purpose, "at": options.at, "published": options.published}
     folder = options.output
+    with refusals():
+        store.chosen(options.features, purpose=options.purpose)
+    spine = _spine(context)
     folder.mkdir(parents=True, exist_ok=True)
     with refusals(), context.progress.step("training set") as step:
         # Computed once, for the table, its size and the proxies; what is written has no protected column.

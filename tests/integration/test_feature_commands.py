@@ -49,8 +49,27 @@ def test_features_are_listed_and_described(own: Bank, capsys):
     assert "from income_pension_count_90d_cnt" in printed and "credit_risk" in printed
     assert "on 1994-03-31: 1,229 rows, 0.0% null" in printed
     assert "missing: never null: what it is made of is 0" in printed
-    assert own.run(COMMANDS["list"], "nobody_*") == 2
-    assert "features: nothing is called 'nobody_*'" in capsys.readouterr().err
+    assert own.run(COMMANDS["list"], "incom_*") == 2
+    assert "features: nothing is called 'incom_*'; the nearest are income_*" in capsys.readouterr().err
+
+
+def test_features_are_searched_by_words(own: Bank, capsys):
+    assert own.run(COMMANDS["search"], "pension", "flag") == 0
+    printed = capsys.readouterr().out
+    assert "income_pension_90d_flag" in printed and "spending_" not in printed
+    assert own.run(COMMANDS["search"], "moon", "landing") == 0
+    assert "no feature's name, unit or meaning holds all of 'moon landing'" in capsys.readouterr().out
+
+
+def test_a_plan_takes_patterns_of_features(own: Bank, capsys):
+    assert own.run(COMMANDS["plan"], "tenure_*", "income_pension_90d_flag") == 0
+    printed = capsys.readouterr().out
+    assert "feature_account_tenure" in printed and "feature_account_income" in printed
+    assert "feature_account_spending" not in printed
+    assert own.run(COMMANDS["plan"], "tenure_*", "income_*", "--views", "income") == 0
+    assert "feature_account_tenure" not in capsys.readouterr().out
+    assert own.run(COMMANDS["plan"], "tenure_*", "--views", "income") == 2
+    assert "--views: no feature of income is among tenure_*" in capsys.readouterr().err
 
 
 def test_slices_are_planned_built_and_watched(own: Bank, capsys):
