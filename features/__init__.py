@@ -13,6 +13,7 @@ from strata.features.materialize import Build, Slice
 from strata.features.permissions import Consents
 from strata.features.proxies import proxy_report
 from strata.features.publishing import Published, SlicePort, TablePort
+from strata.features.purposes import PURPOSES, STANDARD_POLICY
 from strata.features.statistics import feature_statistics, population_stability
 from strata.features.store import FeatureStore
 from strata.features.windows import windowed_aggregates
@@ -27,6 +28,8 @@ __all__ = [
     "FeatureStore",
     "FeatureTypeError",
     "FeatureView",
+    "PURPOSES",
+    "STANDARD_POLICY",
     "LabelSpec",
     "LeakageReport",
     "Link",

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
+from typing import Any
 
 from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
@@ -36,11 +37,15 @@ class PurposeRule:
     """``needed``: whether the person is asked for this purpose; ``default``: what holds while nothing was said.
 
     Opt-in purposes (marketing) have the default False, purposes on another legal basis that people may
-    object to True; where no objection counts (a legal duty) consent is not needed.
+    object to True; where no objection counts (a legal duty) consent is not needed. ``statement`` is the purpose
+    as the table of consents names it (without it, as the rule does). ``by`` are columns for each value of which
+    consent is given apart, such as the channel by which people are approached.
     """
 
     needed: bool
     default: bool = False
+    statement: str | None = None
+    by: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -58,13 +63,24 @@ class ConsentPolicy:
     def consented(
         self, spine: DataFrame, consents: DataFrame, *, key: str | Sequence[str], at: str, purpose: str, now: date
     ) -> DataFrame:
-        """``consented`` under the rule of ``purpose``; where no consent is needed every row has it."""
+        """``consented`` under the rule of ``purpose``; where no consent is needed every row has it.
+
+        Columns of the rule's ``by`` that the spine has are part of the key. For one that it has not, a row has
+        consent when one of the values does: a customer who may be approached by some channel may be counted
+        for marketing, and a spine that names the channel is asked about that channel alone.
+        """
         rule = self.rule(purpose)
-        if rule.needed:
-            return consented(spine, consents, key=key, at=at, purpose=purpose, default=rule.default, now=now)
+        if not rule.needed:
+            check_frame("spine", spine)
+            check_new_names(spine, [HAS_CONSENT])
+            return spine.withColumn(HAS_CONSENT, F.lit(True))
         check_frame("spine", spine)
-        check_new_names(spine, [HAS_CONSENT])
-        return spine.withColumn(HAS_CONSENT, F.lit(True))
+        keys = list(dict.fromkeys([*key_list(key), *(name for name in rule.by if name in spine.columns)]))
+        rest = [name for name in rule.by if name not in keys]
+        asked: dict[str, Any] = {"purpose": rule.statement or purpose, "default": rule.default, "now": now}
+        if rest:
+            return _consented_for_some(spine, consents, keys=keys, at=at, rest=rest, **asked)
+        return consented(spine, consents, key=keys, at=at, **asked)
 
 
 def consented(
@@ -102,6 +118,34 @@ def consented(
     allowed = all_present([quoted(name) for name in [*keys, at]])
     for name in states:
         allowed = allowed & _gives(name, default)
+    return found.select(*(quoted(name) for name in spine.columns), allowed.alias(HAS_CONSENT))
+
+
+def _consented_for_some(
+    spine: DataFrame,
+    consents: DataFrame,
+    *,
+    keys: list[str],
+    at: str,
+    rest: list[str],
+    purpose: str,
+    default: bool,
+    now: date,
+) -> DataFrame:
+    """``consented`` for one of the values of the columns ``rest`` at least; ``default`` where nothing was ever said.
+
+    Plan: that of ``consented`` for the spine's keys and times with each of their values, and one join.
+    """
+    _check(spine, consents, keys, at, purpose, default)
+    for name in rest:
+        check_column("key", consents, "consents", name)
+    named = [quoted(key) for key in keys]
+    values = consents.where(quoted("purpose") == purpose).select(*named, *map(quoted, rest)).distinct()
+    cases = spine.select(*named, quoted(at)).distinct().join(values, keys, "inner")
+    each = consented(cases, consents, key=[*keys, *rest], at=at, purpose=purpose, default=default, now=now)
+    some = each.groupBy(*named, quoted(at)).agg(F.max(HAS_CONSENT).alias(HAS_CONSENT))
+    found = spine.join(some, [*keys, at], "left")
+    allowed = all_present([quoted(name) for name in [*keys, at]]) & F.coalesce(F.col(HAS_CONSENT), F.lit(default))
     return found.select(*(quoted(name) for name in spine.columns), allowed.alias(HAS_CONSENT))
 
 

@@ -12,13 +12,23 @@ from pyspark.sql import functions as F
 
 from strata.conf.tables import protected_columns
 from strata.features.compute import compute_features, plan_passes
+from strata.features.consent import HAS_CONSENT
 from strata.features.contracts import feature_table
 from strata.features.definitions import Feature, FeatureView
 from strata.features.inputs import FeatureError, FeatureTypeError, check_column, check_frame, check_instant, quoted
 from strata.features.manifest import Manifest, fingerprint
 from strata.features.materialize import AS_OF, Build, cells
 from strata.features.missing import missing_rule
-from strata.features.permissions import Consents, check_consent, check_use, refusal
+from strata.features.permissions import (
+    UNSAID,
+    Consents,
+    Unsaid,
+    asks_people,
+    check_consent,
+    check_use,
+    refusal,
+    with_consent,
+)
 from strata.features.publishing import Published, SlicePort, TablePort, builds, publish, with_slices
 from strata.features.selection import select_features, select_views
 from strata.features.statistics import feature_statistics, measurable, population_stability
@@ -33,11 +43,13 @@ class FeatureStore:
         tables: TablePort,
         *,
         views: Iterable[FeatureView] = (),
-        consents: Consents | None = None,
+        consents: Consents | None | Unsaid = UNSAID,
         sensitive: Iterable[str] | None = None,
     ) -> None:
         """``spark`` is the session (its time zone is the bank's); ``tables`` gives tables and their versions.
 
+        ``consents`` is the table of what people have consented to, or ``None`` to say that consent is not checked
+        here; without it, purposes that people have to opt in to (marketing) are refused.
         ``sensitive`` are columns that no training set may be made of: those that the contracts protect, unless said.
         """
         self._spark, self._tables, self._consents = spark, tables, consents
@@ -161,7 +173,7 @@ class FeatureStore:
         system that reads slices saw them: an equi-join on entity and day, one shuffle of the spine and one
         of each view's slices, and null for an entity that has none. ``label`` names a column of the spine.
         ``versions`` pins tables (else as the run sees them). ``now`` is the day on which consent is asked
-        for, needed where the store has consents and the purpose needs them.
+        for, needed where the store has consents and the purpose asks for them.
 
         Raises ``FeatureError``, naming view or column, when a feature may not be used for ``purpose``,
         identifies a person, or is made of a sensitive column; when a row has no consent; when a day
@@ -191,8 +203,12 @@ class FeatureStore:
         at: str = "at",
         published: bool = False,
     ) -> Manifest:
-        """The manifest of ``training_set`` with the same arguments. One scan of the spine; raises as it does."""
+        """The manifest of ``training_set`` with the same arguments. One scan of the spine; raises as it does.
+
+        Consent is not looked up row by row: that is for the training set to do.
+        """
         chosen = self.chosen(features, purpose=purpose)
+        asks_people(self._consents, purpose)
         views = {name: self._views[name] for name in dict.fromkeys(feature.view for feature in chosen)}
         tables = [
             name for view in views.values() for name in ([feature_table(view).name] if published else view.tables)
@@ -224,13 +240,20 @@ class FeatureStore:
         return self.training_set(spine, manifest.features, manifest.label, versions=manifest.tables, now=now, **asked)
 
     def snapshot(
-        self, entity: str, ds: date, features: str | Sequence[str] = "*", *, purpose: str | None = None
+        self,
+        entity: str,
+        ds: date,
+        features: str | Sequence[str] = "*",
+        *,
+        purpose: str | None = None,
+        now: date | None = None,
     ) -> DataFrame:
         """Every entity that existed, and was known, at the start of bank day ``ds``: keys, ``as_of_date``, features.
 
         Features are as of that midnight, so nothing of the day itself is in them. With ``purpose`` the
-        rules of ``training_set`` hold, and patterns such as ``allowed:*`` mean what it may use. Raises
-        ``FeatureError`` on an entity without views.
+        rules of ``training_set`` hold, and patterns such as ``allowed:*`` mean what it may use; entities without
+        consent to the purpose, as of ``ds`` and as of ``now``, are left out. Raises ``FeatureError`` on an entity
+        without views, and as ``training_set`` does.
         """
         if not isinstance(ds, date):
             raise FeatureTypeError(f"ds: a date is expected, not {type(ds).__name__}")
@@ -238,6 +261,9 @@ class FeatureStore:
         chosen = self._of_entity(entity, chosen)
         described = self._views[chosen[0].view].entity
         spine = cells(described, self._tables.read(described.source), [ds])
+        if purpose is not None and asks_people(self._consents, purpose):
+            asked = with_consent(self._consents, spine, self._tables.read, purpose=purpose, at=AS_OF, now=now)
+            spine = asked.where(HAS_CONSENT).drop(HAS_CONSENT)
         return compute_features(chosen, self.views, spine, self._sources(chosen, {}), at=AS_OF)
 
     def published(self, entity: str, ds: date, features: str | Sequence[str] = "*") -> DataFrame:
@@ -280,19 +306,19 @@ class FeatureStore:
         return found
 
     def consented(self, spine: DataFrame, purpose: str, *, at: str = "at", now: date) -> DataFrame:
-        """The spine with ``has_consent``: whether each row may be used for ``purpose`` (see ``consent.consented``)."""
-        if self._consents is None:
+        """The spine with ``has_consent``: whether each row may be used for ``purpose`` (see ``consent.consented``).
+
+        True for every row in a store that was made with ``consents=None``. Raises ``FeatureError`` in a store that
+        was made without consents, and when the spine lacks the key by which they are looked up.
+        """
+        if isinstance(self._consents, Unsaid):
             raise FeatureError("consents: the store was made without a table of consents; pass consents=")
-        table, key = self._consents.table, self._consents.key
-        rule = self._consents.policy
-        return rule.consented(spine, self._tables.read(table), key=key, at=at, purpose=purpose, now=now)
+        return with_consent(self._consents, spine, self._tables.read, purpose=purpose, at=at, now=now)
 
     def _check_consent(self, spine: DataFrame, purpose: str, at: str, now: date | None) -> None:
-        if self._consents is None or not self._consents.policy.rule(purpose).needed:
-            return
-        if now is None:
-            raise FeatureError(f"now: {purpose!r} needs consent, so say on which day it is asked for")
-        check_consent(self.consented(spine, purpose, at=at, now=now), purpose)
+        if asks_people(self._consents, purpose):
+            found = with_consent(self._consents, spine, self._tables.read, purpose=purpose, at=at, now=now)
+            check_consent(found, purpose)
 
     def _slices(self) -> SlicePort:
         if not isinstance(self._tables, SlicePort):

@@ -65,6 +65,11 @@ def _training_set(arguments: argparse.ArgumentParser) -> None:
     arguments.add_argument("--label", metavar="COLUMN", help="the column that a model is to learn")
     arguments.add_argument("--published", action="store_true", help="take features from published slices")
     arguments.add_argument(
+        "--drop-without-consent",
+        action="store_true",
+        help="leave out rows of people who have not consented to the purpose by --as-of (default: refuse the set)",
+    )
+    arguments.add_argument(
         "--protected",
         nargs="*",
         default=[],

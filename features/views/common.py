@@ -13,10 +13,10 @@ from strata.conf.contracts import Personal
 from strata.conf.simulation import load_calendar
 from strata.features.definitions import Derived, Entity, FeatureView, StateValue, Windowed, derived, windowed
 from strata.features.links import Link
+from strata.features.purposes import PURPOSES
 
 ACCOUNT = Entity("account", ("account_id",), "account_book", "since", until="until")
 CUSTOMER = Entity("customer", ("customer_id",), "customer", "event_ts", "known_ts")
-PURPOSES = ("credit_risk", "monitoring", "collection", "fraud", "marketing")
 # Whose an account is, and which account a loan was granted on.
 OWNER_OF_ACCOUNT = Link("account_holder", (("account_id", "account_id"),), ("customer_id",), "role = 'owner'")
 # The same, where the owner is not whom the row is to describe.

@@ -10,6 +10,7 @@ from pyspark.sql import DataFrame, Row
 from pyspark.sql import functions as F
 
 from strata.features import FeatureError, FeatureStore, FeatureTypeError, proxy_report
+from strata.features.consent import HAS_CONSENT
 from strata.features.definitions import Feature
 from strata.features.missing import missing_rule
 from strata.features.selection import select_views
@@ -143,14 +144,17 @@ def training_set(context: Context, store: FeatureStore) -> None:
     """Write ``training_set/`` (Delta), ``manifest.json`` and, for protected columns, ``proxies.csv``."""
     options = context.options
     asked = {"purpose": options.purpose, "at": options.at, "published": options.published}
+    now = context.as_of
     folder = options.output
     with refusals():
         store.chosen(options.features, purpose=options.purpose)
     spine = _spine(context)
+    if options.drop_without_consent:
+        spine = _consenting(context, store, spine)
     folder.mkdir(parents=True, exist_ok=True)
     with refusals(), context.progress.step("training set") as step:
         # Computed once, for the table, its size and the proxies; what is written has no protected column.
-        rows = context.keep(store.training_set(spine, options.features, options.label, **asked))
+        rows = context.keep(store.training_set(spine, options.features, options.label, now=now, **asked))
         written = rows.drop(*options.protected)
         writer = written.write.format("delta").mode("overwrite").option("overwriteSchema", "true")
         writer.save(str(folder / "training_set"))
@@ -161,6 +165,16 @@ def training_set(context: Context, store: FeatureStore) -> None:
     if options.protected:
         with refusals(), context.progress.step("proxies") as step:
             step.says(_proxies(context, rows, manifest.features))
+
+
+def _consenting(context: Context, store: FeatureStore, spine: DataFrame) -> DataFrame:
+    """The rows of the spine whose people have consented to the purpose; says how many have not."""
+    options = context.options
+    with refusals(), context.progress.step("consent") as step:
+        asked = context.keep(store.consented(spine, options.purpose, at=options.at, now=context.as_of))
+        rows = asked.where(HAS_CONSENT).drop(HAS_CONSENT)
+        step.says(f"{rows.count():,} of {asked.count():,} rows may be used for {options.purpose}")
+        return rows
 
 
 def _spine(context: Context) -> DataFrame:

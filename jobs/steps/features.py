@@ -9,7 +9,9 @@ from functools import reduce
 from pyspark.sql import DataFrame
 
 from strata.conf.banks import Bank
+from strata.features.permissions import Consents
 from strata.features.publishing import Published
+from strata.features.purposes import CONSENT_KEY, CONSENT_TABLE, STANDARD_POLICY
 from strata.features.statistics import feature_statistics, measurable
 from strata.features.store import FeatureStore
 from strata.features.views import bank_views, network_views
@@ -30,7 +32,16 @@ def store(context: Context) -> FeatureStore:
 def store_of(lake: Lake, bank: Bank) -> FeatureStore:
     """The store over a lake, with every view that the bank can fill, the network's once its job has run."""
     later = tuple(view for view in network_views() if view.entity.name in bank.entities and lake.exists(view.source))
-    return FeatureStore(lake.spark, FeatureTables(lake), views=(*bank_views(bank), *later))
+    return FeatureStore(lake.spark, FeatureTables(lake), views=(*bank_views(bank), *later), consents=consents_of(bank))
+
+
+def consents_of(bank: Bank) -> Consents | None:
+    """The bank's table of consents under the standard policy; ``None`` for a bank that delivers no statements.
+
+    Such a bank settles consent before it delivers, as the publishers of the Czech bank's anonymised data did: nothing
+    in its tables could say who has agreed to what, so no purpose asks.
+    """
+    return Consents(STANDARD_POLICY, CONSENT_TABLE, CONSENT_KEY) if CONSENT_TABLE in bank.tables else None
 
 
 def publish(context: Context, features: FeatureStore, start: date, end: date, views: str | Sequence[str] = "*") -> None:

@@ -131,7 +131,7 @@ def measure(customers: int) -> Measurement:
         questions(lake, truth).write.parquet(str(spine))
     asked = spark.read.parquet(str(spine))
     views = customer_views()
-    store = FeatureStore(spark, FeatureTables(lake), views=views)
+    store = FeatureStore(spark, FeatureTables(lake), views=views, consents=None)
     table = pd.concat([features_of(store, view, asked, folder) for view in views], axis=1)
     rows = asked.toPandas().set_index("row").loc[table.index]
     people = truth["truth_person"].toPandas().set_index("customer_id")

@@ -6,6 +6,7 @@ import re
 from collections.abc import Callable
 from dataclasses import replace
 from datetime import date
+from pathlib import Path
 
 import duckdb
 import numpy as np
@@ -15,7 +16,7 @@ from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 from pyspark.sql.types import StructField, StructType, TimestampType
 
-from strata.features import FeatureStore
+from strata.features import FeatureStore, Manifest
 from strata.features.contracts import feature_table
 from strata.features.definitions import WORD, Feature, FeatureView
 from strata.features.inputs import key_list
@@ -54,7 +55,7 @@ def asked(ingested: Bank) -> pd.DataFrame:
     """A row a customer of some, with all features as of ``AT``, also those that are only made use of."""
     with in_zone(ingested.spark, ingested.settings.bank_timezone):
         tables = ingested.tables()
-        store = FeatureStore(ingested.spark, FeatureTables(tables), views=VIEWS)
+        store = FeatureStore(ingested.spark, FeatureTables(tables), views=VIEWS, consents=None)
         spine = tables.read("customer").select("customer_id").distinct().where("customer_id % 3 = 0")
         spine = spine.withColumn("at", F.lit(AT))
         parts = [
@@ -262,3 +263,26 @@ def test_slices_of_customers_are_published(ingested: Bank, capsys: pytest.Captur
     listed = next(job for job in feature_commands.JOBS if job.name == "features list")
     assert ingested.run(listed, "marketing_*") == 0
     assert "marketing_unanswered_90d_cnt" in capsys.readouterr().out
+
+
+def test_the_banks_own_store_looks_consent_up(ingested: Bank, tmp_path: Path, capsys: pytest.CaptureFixture[str]):
+    lake, today = ingested.tables(), date(2025, 3, 31)
+    people = lake.read("customer").select("customer_id").distinct().toPandas()
+    with in_zone(ingested.spark, ingested.settings.bank_timezone):
+        said = lake.read("consent").where("known_ts <= timestamp'2025-03-31' AND valid_from <= timestamp'2025-03-31'")
+        said = said.where("purpose = 'credit_assessment'").orderBy("valid_from", "granted").toPandas()
+    last = said.groupby("customer_id").tail(1)
+    against = set(last[~last["granted"]]["customer_id"])
+    assert 20 < len(against) < len(people)
+    people.assign(at=today).to_csv(tmp_path / "spine.csv", index=False)
+    make = next(job for job in feature_commands.JOBS if job.name == "features training-set")
+    asked = ("--spine", str(tmp_path / "spine.csv"), "--features", "standing_*", "--purpose", "credit_risk")
+    asked += ("--output", str(tmp_path / "out"), "--as-of", str(today))
+    assert ingested.run(make, *asked) == 2
+    refused = f"spine: {len(against):,} of {len(people):,} rows have no consent for 'credit_risk'"
+    assert refused in capsys.readouterr().err
+    assert ingested.run(make, *asked, "--drop-without-consent") == 0
+    written = ingested.spark.read.format("delta").load(str(tmp_path / "out" / "training_set")).toPandas()
+    assert set(written["customer_id"]) == set(people["customer_id"]) - against
+    manifest = Manifest.from_json((tmp_path / "out" / "manifest.json").read_text())
+    assert manifest.spine_rows == len(written)

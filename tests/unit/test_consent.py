@@ -7,9 +7,12 @@ import re
 from datetime import UTC, date, datetime, timedelta
 
 import pytest
+from pyspark.sql import functions as F
 
+from strata.conf.tables import people
 from strata.features import FeatureError, FeatureTypeError
 from strata.features.consent import ConsentPolicy, PurposeRule, consented
+from strata.features.purposes import CONSENT_KEY, PURPOSES, STANDARD_POLICY
 from tests.conftest import in_zone
 
 CONSENT = "who string, purpose string, granted boolean, valid_from timestamp, known_ts timestamp"
@@ -153,6 +156,69 @@ def test_consent_policy_knows_which_purposes_ask(spark):
         assert {row["who"] for row in rows} == want, purpose
     with pytest.raises(FeatureError, match="purpose: 'fun' has no rule; there are: marketing, monitoring, reporting"):
         policy.consented(spine, consents, purpose="fun", **asked)
+
+
+def test_consent_by_channel_is_asked_of_the_channel_that_the_spine_names_or_of_any(spark):
+    rng = random.Random(11)
+    statements = [_statement(rng, case) for case in range(200) for _ in range(rng.randrange(10))]
+    spine_rows = [(case, rng.choice(["a", "a", "b", None]), _moment(rng)) for case in range(200) for _ in range(2)]
+    consents = spark.createDataFrame(
+        statements,
+        "case int, who string, channel string, purpose string, granted boolean, valid_from timestamp, "
+        "known_ts timestamp",
+    )
+    rule = PurposeRule(needed=True, statement="marketing", by=("channel",))
+    policy = ConsentPolicy({"campaign": rule})
+    asked = {"key": ["case", "who"], "at": "at", "purpose": "campaign", "now": NOW}
+    spine = spark.createDataFrame(
+        [(n, *row) for n, row in enumerate(spine_rows)], "row long, case int, who string, at timestamp"
+    )
+
+    def allows(case, who, channel, at):
+        key = (case, who, channel)
+        return all(_brute(key, statements, moment, False) for moment in (at, NOW))
+
+    found = policy.consented(spine, consents, **asked)
+    assert found.columns == [*spine.columns, "has_consent"]
+    rows = found.collect()
+    assert sorted(row["row"] for row in rows) == list(range(len(spine_rows)))
+    answers = {row["row"]: row["has_consent"] for row in rows}
+    for number, (case, who, at) in enumerate(spine_rows):
+        known = who is not None and at is not None
+        want = known and any(allows(case, who, channel, at) for channel in ("sms", "post"))
+        assert answers[number] == want, (case, who, at)
+    assert 20 < sum(answers.values()) < 300
+    by_post = policy.consented(spine.selectExpr("*", "'post' AS channel"), consents, **asked).collect()
+    for row in by_post:
+        known = row["who"] is not None and row["at"] is not None
+        want = known and allows(row["case"], row["who"], "post", spine_rows[row["row"]][2])
+        assert row["has_consent"] == want, row
+    assert sum(row["has_consent"] for row in by_post) < sum(answers.values())
+
+
+def test_consent_standard_policy_rests_on_statements_that_the_table_has(spark):
+    asked = {rule.statement for rule in STANDARD_POLICY.purposes.values() if rule.needed}
+    assert asked <= set(people.PURPOSES)
+    assert set(STANDARD_POLICY.purposes) == set(PURPOSES)
+    said = [
+        (1, "app", "credit_assessment", True, _day(1)), (1, "phone", "credit_assessment", False, _day(2)),
+        (2, "app", "credit_assessment", True, _day(1)), (2, "app", "marketing", False, _day(1)),
+        (2, "sms", "marketing", True, _day(1)), (3, "app", "marketing", False, _day(1)),
+    ]  # fmt: skip
+    consents = spark.createDataFrame(
+        said, "customer_id long, channel string, purpose string, granted boolean, valid_from timestamp"
+    ).withColumn("known_ts", F.col("valid_from"))
+    spine = spark.createDataFrame([(who, _day(3)) for who in (1, 2, 3, 4)], "customer_id long, at timestamp")
+    for purpose, want in (
+        # Withdrawn by phone, whatever the app was told; who said nothing is assessed by the contract.
+        ("credit_risk", {2, 3, 4}),
+        ("marketing", {2}),
+        ("monitoring", {1, 2, 3, 4}),
+        ("collection", {1, 2, 3, 4}),
+        ("fraud", {1, 2, 3, 4}),
+    ):
+        rows = STANDARD_POLICY.consented(spine, consents, key=CONSENT_KEY, at="at", purpose=purpose, now=NOW)
+        assert {row["customer_id"] for row in rows.where("has_consent").collect()} == want, purpose
 
 
 @pytest.mark.parametrize(

@@ -27,6 +27,7 @@ from strata.features import (
     windowed,
 )
 from strata.features.compute import plan_passes
+from strata.features.purposes import STANDARD_POLICY
 from strata.features.views import ACCOUNT, account_views, tenure
 from tests.conftest import in_zone
 
@@ -271,6 +272,57 @@ def test_features_need_consent_where_the_purpose_does(spark, bank):
         1
     ]
     assert store.training_set(spine, "*", purpose="credit_risk").count() == 3
+
+
+def test_features_for_a_purpose_to_opt_in_to_are_refused_without_a_word_about_consents(spark, bank):
+    view = _view(purposes=("marketing", "credit_risk", "research"))
+    spine, tables = _spine(spark, 1, 2), Versions(**bank)
+    unsaid = FeatureStore(spark, tables, views=[view])
+    refused = "consents: 'marketing' may only use rows of people who have consented, and this store was made without"
+    for ask in (
+        lambda: unsaid.training_set(spine, "*", purpose="marketing", now=date(1994, 4, 1)),
+        lambda: unsaid.training_set(spine, "allowed:*", purpose="marketing"),
+        lambda: unsaid.manifest(spine, "*", purpose="marketing"),
+        lambda: unsaid.snapshot("account", date(1994, 3, 31), purpose="marketing"),
+    ):
+        with pytest.raises(FeatureError, match=refused):
+            ask()
+    with pytest.raises(FeatureError, match="consents: the store was made without a table of consents; pass consents="):
+        unsaid.consented(spine, "marketing", now=date(1994, 4, 1))
+    for purpose in ("credit_risk", "research"):
+        assert unsaid.training_set(spine, "*", purpose=purpose).count() == 2
+    outright = FeatureStore(spark, tables, views=[view], consents=None)
+    assert outright.training_set(spine, "*", purpose="marketing").count() == 2
+    asked = outright.consented(spine, "marketing", now=date(1994, 4, 1)).collect()
+    assert [row["has_consent"] for row in asked] == [True, True]
+
+
+def test_features_of_a_snapshot_for_a_purpose_are_those_of_who_consented(spark, bank):
+    said = [(1, "app", T - timedelta(days=5), True), (2, "app", T - timedelta(days=5), True)]
+    said += [(2, "app", T + timedelta(days=1), False), (3, "sms", T - timedelta(days=5), False)]
+    statements = spark.createDataFrame(
+        said, "account_id long, channel string, valid_from timestamp, granted boolean"
+    ).selectExpr("*", "'marketing' AS purpose", "valid_from AS known_ts")
+    view = _view(purposes=("marketing", "credit_risk"))
+    consents = Consents(STANDARD_POLICY, "consent", ("account_id",))
+    store = FeatureStore(spark, Versions(**bank, consent=statements), views=[view], consents=consents)
+
+    def kept(now):
+        return {row[0] for row in store.snapshot("account", date(1994, 3, 31), purpose="marketing", now=now).collect()}
+
+    assert kept(date(1994, 3, 31)) == {1, 2}
+    assert kept(date(1994, 4, 2)) == {1}
+    with pytest.raises(FeatureError, match="now: 'marketing' needs consent, so say on which day"):
+        store.snapshot("account", date(1994, 3, 31), purpose="marketing")
+    assert store.snapshot("account", date(1994, 3, 31)).count() == 3
+    by_sms = _spine(spark, 1).withColumn("channel", F.lit("sms"))
+    with pytest.raises(FeatureError, match="spine: 1 of 1 rows have no consent for 'marketing'"):
+        store.training_set(by_sms, "*", purpose="marketing", now=date(1994, 4, 2))
+    by_customer = FeatureStore(
+        spark, Versions(**bank, consent=statements), views=[view], consents=replace(consents, key=("customer_id",))
+    )
+    with pytest.raises(FeatureError, match="spine: it has no column 'customer_id', by which consent to 'marketing' is"):
+        by_customer.training_set(_spine(spark, 1), "*", purpose="marketing", now=date(1994, 4, 2))
 
 
 def test_features_are_published_only_through_a_port_that_writes(spark, bank):
