@@ -56,9 +56,10 @@ class Check(Frozen):
 class Table(Frozen):
     """The contract of one Delta table.
 
-    ``snapshot_by`` names the column whose values are replaced slice by slice (``replaceWhere``);
-    without it the table is replaced whole. ``published`` tables are read by other systems. Change data
-    feed is on for them and for what features are made of, and nothing that a plain Delta reader can't follow.
+    ``slice_by`` names the columns that together tell a slice, such as the day and the model: a write replaces whole
+    slices (``replaceWhere``) and leaves all others alone; without it the table is replaced whole. ``published`` tables
+    are read by other systems. Change data feed is on for them and for what features are made of, and nothing that a
+    plain Delta reader can't follow.
     """
 
     name: str
@@ -68,14 +69,14 @@ class Table(Frozen):
     columns: tuple[Column, ...]
     key: tuple[str, ...] = ()
     checks: tuple[Check, ...] = ()
-    snapshot_by: str | None = None
+    slice_by: tuple[str, ...] = ()
     append_only: bool = False
     owner: str = "data platform"
     freshness: str = "each run"
 
     @model_validator(mode="after")
     def _names_exist(self) -> Table:
-        named = (*self.key, *([self.snapshot_by] if self.snapshot_by else []))
+        named = (*self.key, *self.slice_by)
         unknown = [name for name in named if name not in self.names]
         if unknown or len(set(self.names)) != len(self.names):
             raise ValueError(f"contract {self.name}: unknown or repeated columns {unknown or self.names}")

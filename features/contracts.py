@@ -36,6 +36,6 @@ def feature_table(view: FeatureView) -> Table:
         description=view.description,
         key=("as_of_date", *view.entity.keys),
         columns=(as_of, *keys, *feature_columns(view)),
-        snapshot_by="as_of_date",
+        slice_by=("as_of_date",),
         owner=view.owner,
     )

@@ -1,41 +1,62 @@
-"""Features as of a day for every open account with whole history, and the training set as of each grant."""
+"""Features as of a day for every account or customer that the bank has, published as slices."""
 
 from __future__ import annotations
 
+import argparse
 import sys
 
+from strata.conf.banks import load_bank
+from strata.conf.settings import Settings
 from strata.features.contracts import feature_table
-from strata.features.views import account_views
+from strata.features.views import bank_views, network_views
 from strata.jobs.runtime.run import Context, Job, run
 from strata.jobs.steps import features as steps
 from strata.models.specs import loan_default as loans
 
-SOURCES = ("account", "account_holder", "transaction", "transaction_coverage", "loan", "loan_outcome")
+BOOK = ("account", "transaction_coverage")
 
 
 def body(context: Context) -> None:
-    """Say who can be asked about, publish the day's slices, make the training set; each with what tells its origin."""
-    accounts, holders, _, coverage, granted, outcomes = (context.lake.read(name) for name in SOURCES)
-    context.lake.replace("account_book", loans.account_book(accounts, coverage))
-    store = steps.store(context)
-    steps.publish(context, store, context.as_of, context.as_of)
-    asked = loans.applications(granted, accounts, holders, coverage, outcomes)
-    steps.write_training_set(context, store, asked)
+    """From when to when accounts can be described, where the bank has any views of them; then the day's slices."""
+    if "account" in context.bank.entities:
+        context.lake.replace("account_book", loans.account_book(*(context.lake.read(name) for name in BOOK)))
+    steps.publish(context, steps.store(context), context.as_of, context.as_of)
+
+
+def _reads(settings: Settings, options: argparse.Namespace) -> tuple[str, ...]:
+    bank = load_bank(settings.bank)
+    book = BOOK if "account" in bank.entities else ()
+    sources = steps.feature_sources(bank_views(bank))
+    return tuple(dict.fromkeys([*book, *(name for name in sources if name in bank.tables)]))
+
+
+def _may_read(settings: Settings, options: argparse.Namespace) -> tuple[str, ...]:
+    """What the network's view is made of, once its job has run."""
+    bank = load_bank(settings.bank)
+    later = [view for view in network_views() if view.entity.name in bank.entities]
+    return tuple(dict.fromkeys(name for view in later for name in view.tables))
+
+
+def _writes(settings: Settings, options: argparse.Namespace) -> tuple[str, ...]:
+    book = ("account_book",) if "account" in load_bank(settings.bank).entities else ()
+    tables = (feature_table(view).name for view in steps.every_view(settings))
+    return (*book, *tables, "feature_slice", "feature_statistics")
+
+
+def _refuses(settings: Settings, options: argparse.Namespace) -> str | None:
+    return (
+        None if bank_views(load_bank(settings.bank)) else "its feeds fill no view (strata check says what is missing)"
+    )
 
 
 JOB = Job(
     "features",
-    "features of every account as of a day, and the training set as of each grant",
+    "features of every account or customer as of a day",
     body,
-    reads=SOURCES,
-    writes=(
-        "account_book",
-        *(feature_table(v).name for v in account_views()),
-        "feature_slice",
-        "feature_statistics",
-        loans.TRAINING_SET,
-        "training_manifest",
-    ),
+    reads=_reads,
+    may_read=_may_read,
+    writes=_writes,
+    refuses=_refuses,
 )
 
 if __name__ == "__main__":

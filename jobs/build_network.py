@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import argparse
 import sys
 
 from strata.conf.banks import load_bank
 from strata.conf.settings import Settings
+from strata.graph.ties import SOURCES
 from strata.jobs.runtime.run import Context, Job, run
 from strata.jobs.steps import network as steps
 from strata.jobs.steps import relations
@@ -13,9 +15,9 @@ from strata.jobs.steps import relations
 GRAPH = ("vertex", "relationship", "hub_register")
 ACCOUNTS = ("network_risk", "feature_application_network")
 PEOPLE = (
-    "person_identity", "person_tie", "network_contagion", "network_group", "network_group_event", "guarantee_circle",
-    "guarantee_unwinding", "connected_group", "fraud_alert", "network_evidence", "referral_candidate", "referral_path",
-    "key_customer",
+    "person_identity", "person_tie", "network_contagion", "feature_application_contagion", "network_group",
+    "network_group_event", "guarantee_circle", "guarantee_unwinding", "connected_group", "fraud_alert",
+    "network_evidence", "referral_candidate", "referral_path", "key_customer",
 )  # fmt: skip
 
 
@@ -29,7 +31,14 @@ def body(context: Context) -> None:
         relations.judge(context)
 
 
-def _writes(settings: Settings) -> tuple[str, ...]:
+def _may_read(settings: Settings, options: argparse.Namespace) -> tuple[str, ...]:
+    """What ties are made of, and what is known of those who are tied."""
+    if load_bank(settings.bank).network == "accounts":
+        return (*SOURCES, "loan", "loan_outcome")
+    return (*SOURCES, "loan", "delinquency", "loan_application", "blacklist", "wealth_holding", "consent")
+
+
+def _writes(settings: Settings, options: argparse.Namespace) -> tuple[str, ...]:
     if load_bank(settings.bank).network == "accounts":
         return (*GRAPH, *ACCOUNTS)
     return (*GRAPH, *PEOPLE, *(("large_exposure",) if settings.tier1_capital is not None else ()))
@@ -40,7 +49,7 @@ JOB = Job(
     "people, accounts and what they share as one dated graph: components, rank, hubs, neighbours' defaults",
     body,
     reads=("customer", "account"),
-    may_read=("account_holder", "transaction", "loan"),
+    may_read=_may_read,
     writes=_writes,
 )
 

@@ -22,7 +22,8 @@ JOB = Job(
     "report",
     "the page of a run, self-contained HTML",
     body,
-    reads=bank.READS,
+    reads=("ops_ingest",),
+    may_read=bank.READS,
 )
 
 if __name__ == "__main__":

@@ -1,26 +1,45 @@
-"""Decide every application of the book under the policy in force: approve, refer or decline, with price and trace."""
+"""Decide applications under the policy in force: approve, refer or decline, with price, reasons and trace."""
 
 from __future__ import annotations
 
+import argparse
 import sys
 
 from strata.conf.policies import load_policies
+from strata.conf.settings import Settings
+from strata.jobs.modelling import deciding
+from strata.jobs.modelling.chosen import champions, chosen_models, model_option, models_of
 from strata.jobs.runtime.run import Context, Job, run
-from strata.jobs.steps import decisions as steps
-from strata.models.specs import loan_default as loans
 
 
 def body(context: Context) -> None:
-    """Read applications with their scores out of fold, decide, replace."""
-    steps.decide(context, steps.applications(context), load_policies().at(context.as_of))
+    """Each deciding model's applications with the champion's scores, decided and replaced."""
+    policy = load_policies().at(context.as_of)
+    for spec in chosen_models(context.bank, context.options):
+        if spec.decision:
+            deciding.decide(context, spec, policy)
+
+
+def _reads(settings: Settings, options: argparse.Namespace) -> tuple[str, ...]:
+    specs = [spec for spec in models_of(settings, options) if spec.decision]
+    sources = [name for spec in specs for name in (*spec.reads, spec.training_set)]
+    return tuple(dict.fromkeys([*sources, "application_score", "customer"]))
+
+
+def _refuses(settings: Settings, options: argparse.Namespace) -> str | None:
+    deciding_models = [spec for spec in models_of(settings, options) if spec.decision]
+    return None if deciding_models else "none of its models decides applications (ModelSpec.decision)"
 
 
 JOB = Job(
     "decide",
     "approve, refer or decline each application under the policy, with price, reasons and trace",
     body,
-    reads=(*steps.SOURCES, "application_score", loans.TRAINING_SET, "feature_application_network", "customer"),
+    reads=_reads,
     writes=("application_decision", "decision_fairness"),
+    options=model_option,
+    fingerprint=champions,
+    refuses=_refuses,
 )
 
 if __name__ == "__main__":

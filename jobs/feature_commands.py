@@ -7,8 +7,8 @@ import sys
 from datetime import date
 from pathlib import Path
 
+from strata.conf.settings import Settings
 from strata.features.contracts import feature_table
-from strata.features.views import all_views
 from strata.jobs.reports import catalogue
 from strata.jobs.runtime.run import Context, Job, day, run
 from strata.jobs.steps import feature_answers as answers
@@ -16,7 +16,8 @@ from strata.jobs.steps import feature_uses
 from strata.jobs.steps import features as steps
 from strata.jobs.steps.any_input import add_reading_options
 
-VIEWS = tuple(feature_table(view).name for view in all_views())
+# What jobs leave behind about features: their slices, figures, training sets.
+KNOWN = ("feature_slice", "feature_statistics", "training_manifest", "customer_segment")
 
 
 def _patterns(arguments: argparse.ArgumentParser) -> None:
@@ -128,28 +129,68 @@ def _catalogue(context: Context) -> None:
         step.says(f"open {catalogue.write(context, steps.store(context))}")
 
 
+def _sources(settings: Settings, options: argparse.Namespace) -> tuple[str, ...]:
+    """What the features of all views are computed from, their slices, and what is known of both."""
+    views = steps.every_view(settings)
+    slices = (feature_table(view).name for view in views)
+    return tuple(dict.fromkeys([*steps.feature_sources(views), *slices, *KNOWN]))
+
+
+def _slices(settings: Settings, options: argparse.Namespace) -> tuple[str, ...]:
+    """The tables of all views, with their manifest and statistics."""
+    return (*(feature_table(view).name for view in steps.every_view(settings)), "feature_slice", "feature_statistics")
+
+
 CATALOGUE = Job(
     "features catalogue",
     "a page of every feature: search, lineage, statistics, and what uses it",
     _catalogue,
-    reads=catalogue.READS,
+    may_read=KNOWN,
     fingerprint=feature_uses.registry_state,
 )
 JOBS = (
     Job("features list", "every feature: name, view, unit, meaning", _list, options=_patterns, recorded=False),
     Job("features search", "features by words of their meaning", _search, options=_words, recorded=False),
-    Job("features describe", "all that is known of features", _describe, options=_patterns, recorded=False),
-    Job("features plan", "passes, shuffles, and slices to build or mend", _plan, options=_plan_options, recorded=False),
+    Job(
+        "features describe",
+        "all that is known of features",
+        _describe,
+        may_read=_sources,
+        options=_patterns,
+        recorded=False,
+    ),
+    Job(
+        "features plan",
+        "passes, shuffles, and slices to build or mend",
+        _plan,
+        may_read=_sources,
+        options=_plan_options,
+        recorded=False,
+    ),
     Job(
         "features build",
         "publish slices: build missing days, mend changed ones",
         _build,
-        may_read=tuple(dict.fromkeys(name for view in all_views() for name in (view.entity.source, *view.tables))),
-        writes=(*VIEWS, "feature_slice", "feature_statistics"),
+        may_read=_sources,
+        writes=_slices,
         options=_days,
     ),
-    Job("features drift", "how far a day's features have shifted", _watch, options=_drift, recorded=False),
-    Job("features training-set", "features as of a spine's times", _make, options=_training_set, recorded=False),
+    Job(
+        "features drift",
+        "how far a day's features have shifted",
+        _watch,
+        may_read=_sources,
+        options=_drift,
+        recorded=False,
+    ),
+    Job(
+        "features training-set",
+        "features as of a spine's times",
+        _make,
+        may_read=_sources,
+        options=_training_set,
+        recorded=False,
+    ),
     CATALOGUE,
 )
 

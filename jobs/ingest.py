@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import argparse
 import sys
 
 from strata.conf.banks import load_bank
 from strata.conf.settings import Settings
+from strata.conf.tables.quarantine import quarantine_of
 from strata.jobs.runtime.run import Context, Job, run
 from strata.jobs.sources import flow
 
@@ -23,10 +25,12 @@ def body(context: Context) -> None:
     flow.reconcile(context, staged, files)
 
 
-def _writes(settings: Settings) -> tuple[str, ...]:
+def _writes(settings: Settings, options: argparse.Namespace) -> tuple[str, ...]:
+    """Bronze of every feed, silver, what is refused of each table, coverage and counts."""
     bank = load_bank(settings.bank)
     covered = ("transaction_coverage",) if {"transaction", "account"} <= set(bank.tables) else ()
-    return (*(feed.bronze for feed in bank.feeds), *bank.tables, *covered, "ops_ingest")
+    refused = (quarantine_of(table).name for table in bank.tables)
+    return (*(feed.bronze for feed in bank.feeds), *bank.tables, *refused, *covered, "ops_ingest")
 
 
 JOB = Job(
@@ -34,7 +38,7 @@ JOB = Job(
     "delivered files to bronze and silver, with quarantine and exact accounts",
     body,
     writes=_writes,
-    fingerprint=lambda settings: flow.fingerprint(load_bank(settings.bank), settings),
+    fingerprint=lambda settings, options: flow.fingerprint(load_bank(settings.bank), settings),
 )
 
 if __name__ == "__main__":

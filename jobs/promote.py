@@ -5,18 +5,24 @@ from __future__ import annotations
 import argparse
 import sys
 
+from strata.jobs.modelling.chosen import chosen_models
+from strata.jobs.runtime.errors import UsageError
 from strata.jobs.runtime.run import Context, Job, run
 from strata.jobs.runtime.tracking import Tracking
-from strata.models.specs import loan_default
 
 
 def _options(arguments: argparse.ArgumentParser) -> None:
-    arguments.add_argument("--model", default=loan_default.NAME, help="registered model (default %(default)s)")
+    arguments.add_argument(
+        "--model", metavar="NAME", help="registered model (default: the bank's, if it has one alone)"
+    )
 
 
 def body(context: Context) -> None:
     """Swap champion and challenger of the model; running it once more swaps them back."""
-    name = context.options.model
+    specs = chosen_models(context.bank, context.options)
+    if len(specs) != 1:
+        raise UsageError(f"--model: name one of {', '.join(spec.name for spec in specs) or 'none'}")
+    name = specs[0].name
     new, former = Tracking(context.settings.tracking_uri).promote(name)
     context.progress.line(f"{name}: version {new} is champion, version {former or 'none'} was; again to take it back")
 

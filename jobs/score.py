@@ -1,37 +1,49 @@
-"""Score every customer of a day with the champion, and place them in segments and tiers."""
+"""Score by the champions: every customer or account of a day, and the cases that a model has not seen."""
 
 from __future__ import annotations
 
+import argparse
 import sys
 
-from strata.conf.policies import load_policies
 from strata.conf.settings import Settings
+from strata.features.contracts import feature_table
+from strata.jobs.modelling import scoring
+from strata.jobs.modelling.chosen import champions, chosen_models, model_option, models_of, why_none
 from strata.jobs.runtime.run import Context, Job, run
-from strata.jobs.runtime.tracking import CHAMPION, Tracking
-from strata.jobs.steps import scoring as steps
-from strata.models.specs import loan_default as loans
+from strata.jobs.steps.features import published_views
 
 
 def body(context: Context) -> None:
-    """Read the day's snapshot, apply the champion, place customers, replace the day."""
-    model, policy = steps.champion(context), load_policies().at(context.as_of)
-    rows = steps.book(context)
-    steps.publish(context, rows, model, policy)
-    rows.unpersist()
+    """Replace each model's scores of the day and of its unseen cases."""
+    for spec in chosen_models(context.bank, context.options):
+        scoring.score(context, spec)
 
 
-def fingerprint(settings: Settings) -> str:
-    """A promotion changes the scores though no table has changed."""
-    return str(Tracking(settings.tracking_uri).version(loans.NAME, CHAMPION))
+def _reads(settings: Settings, options: argparse.Namespace) -> tuple[str, ...]:
+    specs = models_of(settings, options)
+    booked = [spec for spec in specs if "book" in spec.outputs]
+    views = [view for spec in booked for view in published_views(settings, spec.entity)]
+    owners = [scoring.OWNERS] if any(spec.entity == "account" for spec in booked) else []
+    sets = [spec.training_set for spec in specs if "cases" in spec.outputs]
+    return tuple(dict.fromkeys([*(feature_table(view).name for view in views), *owners, *sets]))
+
+
+def _writes(settings: Settings, options: argparse.Namespace) -> tuple[str, ...]:
+    specs = models_of(settings, options)
+    outputs = {"book": "scores", "cases": "application_score"}
+    return tuple(table for output, table in outputs.items() if any(output in spec.outputs for spec in specs))
 
 
 JOB = Job(
     "score",
-    "scores with reasons, segments and tiers of every customer of a day, by the champion",
+    "scores with reasons by the champion of each model: the book of a day, and cases it has not seen",
     body,
-    reads=(*steps.SNAPSHOTS, "account_holder"),
-    writes=("scores", "customer_segment", "customer_tier", "segment_profile", "segment_trial"),
-    fingerprint=fingerprint,
+    reads=_reads,
+    may_read=("application_score", "feature_slice"),
+    writes=_writes,
+    options=model_option,
+    fingerprint=champions,
+    refuses=why_none,
 )
 
 if __name__ == "__main__":

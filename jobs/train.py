@@ -1,30 +1,34 @@
-"""Train the loan default models: a scorecard and its boosted challenger, validated, tracked and registered."""
+"""Train models: scorecard and boosted challenger, validated, tracked, registered, their cases scored out of fold."""
 
 from __future__ import annotations
 
+import argparse
 import sys
 
+from strata.conf.settings import Settings
+from strata.jobs.modelling import training
+from strata.jobs.modelling.chosen import chosen_models, model_option, models_of, why_none
 from strata.jobs.runtime.run import Context, Job, run
-from strata.jobs.steps import training as steps
-from strata.models.specs import loan_default as loans
 
 
 def body(context: Context) -> None:
-    """Read the training set, fit both, validate every variant on the same folds, publish and register."""
-    rows = steps.training_rows(context)
-    card, boosted = steps.fit(context, rows)
-    found, measured = steps.validate(context, rows, boosted)
-    steps.publish(context, rows, found, measured)
-    steps.register(context, card, boosted, measured)
-    rows.unpersist()
+    """Read each model's training set, fit, validate on the same folds, register, publish."""
+    for spec in chosen_models(context.bank, context.options):
+        training.train(context, spec)
+
+
+def _reads(settings: Settings, options: argparse.Namespace) -> tuple[str, ...]:
+    return (*(spec.training_set for spec in models_of(settings, options)), "training_manifest")
 
 
 JOB = Job(
     "train",
-    "the loan default scorecard and its boosted challenger, validated, tracked and registered",
+    "models: scorecard and boosted challenger, validated, tracked and registered",
     body,
-    reads=(loans.TRAINING_SET, "feature_application_network", "training_manifest"),
+    reads=_reads,
     writes=("model_validation", "application_score"),
+    options=model_option,
+    refuses=why_none,
 )
 
 if __name__ == "__main__":

@@ -124,6 +124,11 @@ class Boosting:
     booster_json: str
 
     @property
+    def features(self) -> tuple[str, ...]:
+        """The features that it reads."""
+        return self.spec.features
+
+    @property
     def reason_columns(self) -> tuple[str, ...]:
         """Names of the reason columns that ``score`` adds."""
         return tuple(f"reason_{rank}" for rank in range(1, self.spec.reasons + 1))

@@ -33,9 +33,10 @@ BAD, GROUP, REPEAT, FOLD = "_cv_bad", "_cv_group", "_cv_repeat", "_cv_fold"
 class CrossValidation:
     """Out-of-fold predictions and what each fold measured.
 
-    ``predictions``: one row per row of the data and repeat: the id column, repeat, fold, bad (0/1),
-    probability. ``folds``: one row per repeat and fold: repeat, fold, train_rows, test_rows, train_bads,
-    test_bads, auc, ks. Repeats and folds count from 0.
+    ``predictions``: one row per row of the data and repeat: the id column, repeat, fold, bad (0/1), and what the
+    learner's prediction adds to a row: ``probability`` and, of a scorecard, score, grade and reasons. ``folds``: one
+    row per repeat and fold: repeat, fold, train_rows, test_rows, train_bads, test_bads, auc, ks. Repeats and folds
+    count from 0.
     """
 
     predictions: DataFrame
@@ -132,8 +133,8 @@ def cross_validate(
     """Validate ``learner`` on ``folds`` folds, ``repeats`` times over.
 
     ``learner`` is a ``ScorecardSpec`` (bins, selection and regression are learnt anew in each training part)
-    or a function: ``learner(train)`` gives ``predict``, ``predict(test)`` adds ``probability``. ``target`` is
-    0/1; a spec brings its own, with its event and weight. Rows of one ``group`` are never on both sides;
+    or a function: ``learner(train)`` gives ``predict``, ``predict(test)`` adds ``probability`` and maybe more.
+    ``target`` is 0/1; a spec brings its own, with its event and weight. Rows of one ``group`` are never on both sides;
     ``id`` names the rows in the predictions (default: ``group``). Folds depend on group, target and seed
     alone, so two learners on the same rows can be compared pair by pair.
 
@@ -217,20 +218,22 @@ def _test_sizes(counts: pd.DataFrame) -> pd.DataFrame:
 def _spec_fold(
     spec: ScorecardSpec, given: Source, frame: pd.DataFrame, repeat: int, k: int, tested: pd.Series
 ) -> pd.DataFrame:
-    """Fit outside the fold, predict inside: id, repeat, fold, bad, probability, weight."""
+    """Fit outside the fold, predict inside: id, repeat, fold, bad, weight, and all that the scorecard answers."""
     train, test = frame[~tested].reset_index(drop=True), frame[tested]
     card = _fitted(local_training(given, train), spec)
     named = test.rename(columns={f"f{i}": name for i, name in enumerate(given.features)})
-    risk = card.score_pandas(named)["probability"]
-    fixed = test[["k0", "bad"]].assign(repeat=repeat, fold=k, probability=risk, weight=test["weight"])
-    return fixed[["k0", "repeat", "fold", "bad", "probability", "weight"]]
+    scored = card.score_pandas(named)
+    fixed = test[["k0", "bad"]].assign(repeat=repeat, fold=k, weight=test["weight"])
+    return pd.concat([fixed[["k0", "repeat", "fold", "bad", "weight"]], scored], axis=1)
 
 
 def _predictions(plan: _Plan, rows: pd.DataFrame) -> DataFrame:
     kind = plan.data.schema[plan.id].dataType.simpleString()
-    schema = f"{quoted(plan.id)} {kind}, repeat int, fold int, bad int, probability double"
-    plain = rows.astype({"bad": "int32", "repeat": "int32", "fold": "int32"})
-    return plan.data.sparkSession.createDataFrame(plain, schema)
+    answered = {"score": "int", "probability": "double"}
+    answers = [f"{name} {answered.get(name, 'string')}" for name in rows.columns[4:]]
+    schema = ", ".join([f"{quoted(plan.id)} {kind}, repeat int, fold int, bad int", *answers])
+    plain = rows.astype({"bad": "int32", "repeat": "int32", "fold": "int32"}).astype(object)
+    return plan.data.sparkSession.createDataFrame(plain.where(plain.notna(), None), schema)
 
 
 def _fitted(rows: Training, spec: ScorecardSpec) -> Scorecard:
@@ -271,10 +274,12 @@ def _learner_fold(plan: _Plan, learner: Learner, joined: DataFrame, repeat: int,
     test = of_repeat.where(F.col(FOLD) == k).drop(GROUP, REPEAT, FOLD)
     predicted = learner(train)(test)
     require_column(predicted, "learner", "probability")
+    answers = [name for name in predicted.columns if name not in test.columns and name != "probability"]
     return predicted.select(
         column(plan.id),
         F.lit(repeat).alias("repeat"),
         F.lit(k).alias("fold"),
         F.col(BAD).cast("int").alias("bad"),
         F.col("probability").cast("double"),
+        *map(column, answers),
     ).localCheckpoint()

@@ -40,6 +40,8 @@ class Bank(Frozen):
 
     name: str = Field(pattern=r"^[a-z][a-z0-9_]*$")
     title: str
+    # What readers of its pages should know first.
+    about: str = ""
     zone: str
     folder: Path
     digest: str

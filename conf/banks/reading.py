@@ -1,7 +1,8 @@
 """From a folder to a bank: YAML read into checked values, every problem with its file, its key and what to write there.
 
 A bank's folder has ``bank.yml`` and ``feeds/*.yml``; where it needs them, ``tables/*.yml`` (silver tables of its own,
-or columns beside the standard ones) and ``functions.py`` (what can't be declared). Spark is never started.
+or columns beside the standard ones), ``functions.py`` (what can't be declared), ``views/*.py`` and ``models/*.py``
+(views and models of its own). Spark is never started.
 """
 
 from __future__ import annotations
@@ -22,7 +23,7 @@ from strata.conf.tables import SILVER
 from strata.conf.tables.shapes import silver
 
 SHIPPED_IN = Path(__file__).parent
-DECLARED_IN = ("bank.yml", "feeds/*.yml", "tables/*.yml", "functions.py")
+DECLARED_IN = ("bank.yml", "feeds/*.yml", "tables/*.yml", "functions.py", "views/*.py", "models/*.py")
 M = TypeVar("M", bound=BaseModel)
 
 

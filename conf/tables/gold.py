@@ -3,12 +3,22 @@
 from __future__ import annotations
 
 from strata.conf.contracts import Column, Layer, Personal, Table, col, rule
+from strata.conf.tables.shapes import CURRENCY
 
 AS_OF = col("as_of_date", "date", "the bank day the row speaks of: only what was known by its first moment")
 CUSTOMER = col("customer_id", "bigint", "the customer", personal=Personal.QUASI)
 ACCOUNT = col("account_id", "bigint", "the account")
+ITS_ACCOUNT = col("account_id", "bigint", "the account; null where the model is about people", nullable=True)
+MODEL = col("model", "string", "registered model")
+MODEL_VERSION = col("model_version", "int", "its version in the registry")
+SCORE = (
+    col("score", "int", "higher is safer"),
+    col("probability", "double", "chance of going bad"),
+    col("grade", "string", "band of the score, A is safest"),
+)
 MONEY = "decimal(18,2)"
 PROBABILITY = rule("probability BETWEEN 0 AND 1", "probability is outside of 0 to 1")
+SCORED_BY = "out of fold: by a model like this one that never saw the case; model: by this one"
 REASONS = tuple(
     col(
         f"reason_{number}",
@@ -28,22 +38,12 @@ def _gold(
 
 scores = _gold(
     "scores",
-    "one row a customer, model and day",
-    "Scores of the champion model with their reasons.",
-    ("as_of_date", "customer_id", "model"),
-    (
-        AS_OF,
-        CUSTOMER,
-        ACCOUNT,
-        col("model", "string", "registered model"),
-        col("model_version", "int", "its version in the registry"),
-        col("score", "int", "higher is safer"),
-        col("probability", "double", "of going bad over the loan's term"),
-        col("grade", "string", "band of the score, A is safest"),
-        *REASONS,
-    ),
+    "one row per customer (and account, where the model is about accounts), model and day",
+    "Scores of the champion models with their reasons. A model's run replaces the model's rows of the day alone.",
+    ("as_of_date", "model", "customer_id", "account_id"),
+    (AS_OF, MODEL, MODEL_VERSION, CUSTOMER, ITS_ACCOUNT, *SCORE, *REASONS),
     checks=(PROBABILITY,),
-    snapshot_by="as_of_date",
+    slice_by=("as_of_date", "model"),
     owner="risk",
 )
 
@@ -66,7 +66,7 @@ customer_segment = _gold(
         col("cluster", "int", "cluster of the behaviour"),
         col("cluster_name", "string", "what sets the cluster apart, in words"),
     ),
-    snapshot_by="as_of_date",
+    slice_by=("as_of_date",),
     owner="marketing",
 )
 
@@ -91,72 +91,88 @@ customer_tier = _gold(
         col("risk_tier", "string", "low, medium, high or unknown"),
         col("treatment", "string", "what the policy says to do"),
     ),
-    snapshot_by="as_of_date",
+    slice_by=("as_of_date",),
     owner="marketing",
 )
 
 application_decision = _gold(
     "application_decision",
-    "one row an application",
-    "Decisions on the loans of the book, each as of its own application day, by out-of-fold scores: a backtest.",
-    ("application_id",),
+    "one row per application and deciding model",
+    "Decisions on applications, each as of its own day, by the champion's scores: of past ones a backtest.",
+    ("model", "application_id"),
     (
-        col("application_id", "bigint", "the application: the loan's number"),
+        MODEL,
+        MODEL_VERSION,
+        col("application_id", "bigint", "the application"),
         CUSTOMER,
-        ACCOUNT,
-        AS_OF,
-        col("requested_amount", MONEY, "amount asked for", unit="CZK"),
-        col("term_months", "int", "term asked for", unit="months"),
-        col("instalment_amt", MONEY, "monthly instalment", unit="CZK"),
-        col("monthly_income_amt", "double", "mean monthly income before the day", unit="CZK", nullable=True),
+        ITS_ACCOUNT,
+        col("as_of_date", "date", "the day of the application: nothing known later had a part in its decision"),
+        col("requested_amount", MONEY, "amount applied for", unit=CURRENCY, nullable=True),
+        col("term_months", "int", "term applied for", unit="months", nullable=True),
+        col("instalment_amt", MONEY, "monthly instalment", unit=CURRENCY, nullable=True),
+        col("monthly_income_amt", "double", "mean monthly income before the day", unit=CURRENCY, nullable=True),
         col("has_whole_history", "boolean", "whether every posting before the day is there"),
-        col("probability", "double", "out-of-fold probability of bad; null without whole history", nullable=True),
+        col("scored_by", "string", SCORED_BY, nullable=True),
+        col("probability", "double", "probability of bad; null where the case can't be scored", nullable=True),
         col("score", "int", "its score", nullable=True),
         col("grade", "string", "its grade", nullable=True),
+        *REASONS,
         col("decision", "string", "approve, refer or decline"),
         col("price_band", "string", "band of the price; null when declined or unknown", nullable=True),
         col("annual_rate", "decimal(6,4)", "yearly rate, a fraction", nullable=True),
-        col("expected_loss_amt", MONEY, "PD x LGD x EAD", unit="CZK", nullable=True),
+        col("expected_loss_amt", MONEY, "PD x LGD x EAD", unit=CURRENCY, nullable=True),
         col("instalment_to_income_ratio", "double", "instalment over monthly income", nullable=True),
         col("rules", "array<string>", "codes of the rules that fired"),
         col("trace", "array<string>", "the decision explained, with its figures"),
         col("policy_version", "string", "the policy in force"),
     ),
     checks=(rule("decision IN ('approve', 'refer', 'decline')", "unknown decision"),),
+    slice_by=("model",),
     owner="risk",
 )
 
 application_score = _gold(
     "application_score",
-    "one row an application with whole history and a model",
-    "Out-of-fold scores: each made by models that never saw the application, averaged over repeats.",
-    ("application_id", "model"),
+    "one row per case, model and version",
+    "Scores of the cases of a model: of those it was trained on out of fold, of all others by the model itself.",
+    ("model", "model_version", "application_id"),
     (
-        col("application_id", "bigint", "the application: the loan's number"),
+        MODEL,
+        MODEL_VERSION,
+        col("scored_by", "string", SCORED_BY),
+        col("application_id", "bigint", "the case: an application or loan"),
         CUSTOMER,
-        col("model", "string", "scorecard or boosted"),
-        col("probability", "double", "of going bad"),
-        col("is_bad", "int", "how it went"),
+        ITS_ACCOUNT,
+        col("as_of_date", "date", "the day of the case: nothing known later is in its score"),
+        *SCORE,
+        *REASONS,
+        col("outcome_state", "string", "good, bad, or why the outcome is not known"),
+        col("is_bad", "int", "1 bad, 0 good; null where the outcome is not known", nullable=True),
     ),
-    checks=(PROBABILITY,),
+    checks=(PROBABILITY, rule("scored_by IN ('out of fold', 'model')", "unknown way of scoring")),
+    slice_by=("model", "model_version", "scored_by"),
     owner="risk",
 )
 
 model_validation = _gold(
     "model_validation",
-    "one row a measured variant and metric",
-    "What each model and variant is worth on applications it has not seen, with intervals.",
-    ("variant", "metric"),
+    "one row per measured variant and metric of a model and day of training",
+    "What each model and variant is worth on cases it has not seen, with intervals.",
+    ("as_of_date", "model", "variant", "metric"),
     (
-        col("variant", "string", "model, features and population"),
-        col("metric", "string", "auc, ks, gini or a paired difference"),
+        col("as_of_date", "date", "the bank day of the training"),
+        MODEL,
+        col("model_version", "int", "the registered version that this is; null for what was only tried", nullable=True),
+        col("variant", "string", "kind of model, features and population"),
+        col("metric", "string", "auc, ks, or a paired difference"),
         col("estimate", "double", "mean over repeated folds"),
         col("low", "double", "lower end of the 95 % interval"),
         col("high", "double", "upper end of the 95 % interval"),
-        col("rows", "bigint", "applications"),
+        col("rows", "bigint", "cases"),
         col("bads", "bigint", "of which bad"),
         col("note", "string", "how it was measured"),
     ),
+    slice_by=("as_of_date", "model"),
     owner="risk",
 )
 
@@ -173,7 +189,7 @@ segment_profile = _gold(
         col("customer_cnt", "bigint", "customers in it"),
         col("share", "double", "of all customers"),
     ),
-    snapshot_by="as_of_date",
+    slice_by=("as_of_date",),
     owner="marketing",
 )
 
@@ -191,16 +207,17 @@ segment_trial = _gold(
         col("smallest_share", "double", "share of the smallest cluster"),
         col("chosen", "boolean", "whether this is the number used"),
     ),
-    snapshot_by="as_of_date",
+    slice_by=("as_of_date",),
     owner="marketing",
 )
 
 decision_fairness = _gold(
     "decision_fairness",
-    "one row a protected attribute and group",
+    "one row per deciding model, protected attribute and group",
     "Decisions and outcomes by gender and age band, which no model reads: scored applications alone.",
-    ("attribute", "group"),
+    ("model", "attribute", "group"),
     (
+        MODEL,
         col("attribute", "string", "gender or age_band"),
         col("group", "string", "the group"),
         col("count", "bigint", "scored applications"),
@@ -212,5 +229,6 @@ decision_fairness = _gold(
         col("adverse_impact_ratio_high", "double", "upper end", nullable=True),
         col("verdict", "string", "reference, fair, adverse, inconclusive or too few"),
     ),
+    slice_by=("model",),
     owner="risk",
 )

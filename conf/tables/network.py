@@ -130,7 +130,7 @@ network_contagion = Table(
         KNOWN,
         *CONTAGION,
     ),
-    snapshot_by="as_of_date",
+    slice_by=("as_of_date",),
     owner="risk",
 )
 
@@ -141,6 +141,15 @@ feature_application_network = Table(
     description="An applicant's neighbours as known at the application's own moment; the own outcome never counts.",
     key=("loan_id",),
     columns=(col("loan_id", "bigint", "the application"), *NEIGHBOURS),
+)
+
+feature_application_contagion = Table(
+    name="feature_application_contagion",
+    layer=Layer.FEATURES,
+    grain="one row per application",
+    description="What those around an applicant were known to be at the moment of applying.",
+    key=("application_id",),
+    columns=(col("application_id", "bigint", "the application"), *CONTAGION),
 )
 
 network_risk = Table(
@@ -161,6 +170,6 @@ network_risk = Table(
         col("network_hub_flag", "int", "1 when it is a hub of some kind"),
         *NEIGHBOURS,
     ),
-    snapshot_by="as_of_date",
+    slice_by=("as_of_date",),
     owner="risk",
 )

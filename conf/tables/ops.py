@@ -53,14 +53,16 @@ ops_ingest = Table(
 training_manifest = Table(
     name="training_manifest",
     layer=Layer.OPS,
-    grain="one row a training set",
+    grain="one row per training set and day on which it was made",
     description="From what a training set was made: feature and table versions and the spine's hash, to remake it.",
-    key=("training_set",),
+    key=("as_of_date", "training_set"),
     columns=(
+        col("as_of_date", "date", "the bank day of the run"),
         col("training_set", "string", "the table that holds it"),
         col("manifest", "string", "as JSON"),
         col("run_id", "string", "the run that made it"),
     ),
+    slice_by=("as_of_date", "training_set"),
 )
 
 feature_slice = Table(
@@ -98,5 +100,5 @@ feature_statistics = Table(
         *(col(name, "double", "of the values", nullable=True) for name in ("mean", "std", "min", "max", *QUANTILES)),
         col("ranks", "array<double>", "a value for each hundredth of the values, in order", nullable=True),
     ),
-    snapshot_by="as_of_date",
+    slice_by=("as_of_date",),
 )

@@ -21,7 +21,7 @@ def _found(
     """A gold table of what a day's network says."""
     return Table(
         name=name, layer=Layer.GOLD, grain=grain, description=description, key=("as_of_date", *key),
-        columns=(DAY, *columns), snapshot_by="as_of_date", owner="risk", **more,
+        columns=(DAY, *columns), slice_by=("as_of_date",), owner="risk", **more,
     )  # fmt: skip
 
 

@@ -1,6 +1,7 @@
 """Feature views, one file a business subject."""
 
 from strata.conf.banks import Bank
+from strata.conf.banks.modules import bank_module
 from strata.features.definitions import Feature, FeatureView
 from strata.features.lineage import Origin, origins, shared_origins
 from strata.features.views.addresses import addresses
@@ -54,6 +55,7 @@ __all__ = [
     "household",
     "income",
     "network_views",
+    "own_views",
     "spending",
     "tenure",
 ]
@@ -86,12 +88,20 @@ def all_views() -> tuple[FeatureView, ...]:
 
 
 def bank_views(bank: Bank) -> tuple[FeatureView, ...]:
-    """The views of the bank's entities that its feeds can fill.
+    """The views of the bank's entities that its feeds can fill: the standard ones, then those of its own folder.
 
     A view is filled where its tables are, with the columns of its keys, clocks and links, and with those of at least
     one of its features.
     """
-    return tuple(view for view in (*account_views(), *customer_views()) if is_filled(view, bank))
+    return tuple(view for view in (*account_views(), *customer_views(), *own_views(bank)) if is_filled(view, bank))
+
+
+def own_views(bank: Bank) -> tuple[FeatureView, ...]:
+    """The feature views in the files of the ``views`` folder of the bank's own. Raises ``BankModuleError``."""
+    standard = {view.name for view in all_views()}
+    modules = (bank_module(path) for path in sorted(bank.folder.glob("views/*.py")))
+    values = [value for module in modules for value in vars(module).values() if isinstance(value, FeatureView)]
+    return tuple({view.name: view for view in values if view.name not in standard}.values())
 
 
 def is_filled(view: FeatureView, bank: Bank) -> bool:

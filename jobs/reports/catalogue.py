@@ -25,12 +25,11 @@ from strata.jobs.reports.catalogue_entries import (
     view_entries,
 )
 from strata.jobs.reports.page import Tile, rendered, written
-from strata.jobs.runtime.catalog import TABLES
+from strata.jobs.runtime.catalog import TABLES, contracts_of
 from strata.jobs.runtime.run import Context
 from strata.jobs.steps.feature_answers import newest_statistics
 from strata.jobs.steps.feature_uses import Offer, Use, offers, uses
 
-READS = ("feature_statistics", "training_manifest")
 LEAD = (
     "Every feature of the bank's views: what it means, which columns it is made of, which models use it, who may use "
     "it for what, and how its newest published values are spread."
@@ -127,5 +126,6 @@ def write(context: Context, store: FeatureStore) -> Path:
     """Write ``features.html``: what the code defines, with what lake and registry know of it."""
     found = newest_statistics(context, store.names)
     facts = {"Run": context.run_id, "Made": f"{context.now:%Y-%m-%d %H:%M} UTC", "Lake": context.lake.root}
-    page = catalogue(context.bank.name, store.views, TABLES, found, uses(context), offers(context), facts)
+    tables = {**TABLES, **contracts_of(context.bank)}
+    page = catalogue(context.bank.name, store.views, tables, found, uses(context), offers(context), facts)
     return written(Path(context.settings.reports) / "features.html", page.html())

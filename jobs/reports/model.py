@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 from pyspark.sql import DataFrame, Row
 
@@ -10,55 +10,48 @@ from strata.jobs.reports import charts
 from strata.jobs.reports.binned import binned_figure
 from strata.jobs.reports.page import Figure, Section, Sheet
 from strata.jobs.runtime.run import Context
-from strata.jobs.runtime.tracking import CHALLENGER, CHAMPION, Tracking
-from strata.jobs.steps import training
+from strata.jobs.runtime.tracking import CHALLENGER, CHAMPION, Registered, Tracking
 from strata.models.evaluation import calibration_line, calibration_table, roc_points, score_table
+from strata.models.model_spec import BOOSTED, SCORECARD, ModelSpec
 from strata.models.scorecard import Scorecard
-from strata.models.specs import loan_default as loans
 
 READS = ("model_validation", "application_score")
-PUBLISHED = (
-    ("logistic on 7 balance and transaction aggregates, 391 loans", 0.908),
-    ("getML's notebook, all 682 loans and all transactions", 0.9465),
-    ("another published model, all data, low end", 0.882),
-    ("logistic on amount, duration and payments, 682 loans", 0.639),
-)
+Figures = Sequence[Row]
 
 
-def sections(context: Context, rows: Mapping[str, DataFrame], figures: Mapping[str, Row]) -> list[Section]:
-    """What the models are worth, then the scorecard itself."""
-    return [worth(rows, figures), scorecard(context)]
+def sections(context: Context, spec: ModelSpec, rows: Mapping[str, DataFrame], figures: Figures) -> list[Section]:
+    """What the model is worth, then its scorecard, if one of its aliases points at one."""
+    return [worth(spec, rows, figures), *scorecard(context, spec)]
 
 
-def worth(rows: Mapping[str, DataFrame], figures: Mapping[str, Row]) -> Section:
+def worth(spec: ModelSpec, rows: Mapping[str, DataFrame], figures: Figures) -> Section:
     """AUC of every variant with its interval, the differences, and the curves out of fold."""
-    aucs = [row for key, row in figures.items() if key.endswith("/auc")]
-    differences = [row for key, row in figures.items() if key.endswith("/auc_difference")]
-    card, boosted = (figures[f"{name}/auc"] for name in (training.SCORECARD, training.BOOSTED))
+    aucs = [row for row in figures if row.metric == "auc"]
+    differences = [row for row in figures if row.metric == "auc_difference"]
+    card, boosted = (next(row for row in aucs if row.variant == kind) for kind in (SCORECARD, BOOSTED))
     lead = (
-        f"The scorecard finds {card.bads} bad loans among {card.rows} with an AUC of {card.estimate:.3f} "
-        f"({card.low:.3f} to {card.high:.3f}); the boosted challenger with {boosted.estimate:.3f}. "
-        "So few bads leave wide intervals: differences of a few hundredths say nothing."
+        f"The scorecard tells {card.bads:,} bad cases among {card.rows:,} with an AUC of {card.estimate:.3f} "
+        f"({card.low:.3f} to {card.high:.3f}) out of fold; the boosted challenger with {boosted.estimate:.3f}."
     )
     notes = [
-        "Repeated cross-validation, folds parted by customer; bins, selection and coefficients are learnt inside each "
-        "training part; intervals are corrected for overlapping training sets (Nadeau and Bengio).",
-        "Most good loans are status C, still running when the data end; without them only finished loans and those in "
-        "debt are left, and the task is harder.",
+        f"{spec.population.description} {spec.outcome.description}",
+        "Repeated cross-validation, folds separated by customer; bins, selection and coefficients are learnt inside "
+        "each training part; intervals are corrected for overlapping training sets (Nadeau and Bengio).",
+        *spec.notes,
     ]
-    pictures = [
-        Figure(_intervals(aucs, "AUC", 0.908), "Dashed: a published logistic regression on nearly the same loans.")
-    ]
+    reference = spec.published[0][1] if spec.published else 0.5
+    drawn = f"Dashed: {spec.published[0][0]}." if spec.published else "Dashed: chance."
+    pictures = [Figure(_intervals(aucs, "AUC", reference), drawn)]
     if differences:
         caption = "AUC gained against the scorecard on the same folds; an interval over zero means nothing is shown."
         pictures.append(Figure(_intervals(differences, "difference in AUC", 0.0), caption))
-    scored = {
-        name: rows["application_score"].where(f"model = '{name}'") for name in (training.SCORECARD, training.BOOSTED)
-    }
-    return Section("Models", lead, notes, pictures + _curves(scored), _sheets(figures))
+    versions = {row.variant: row.model_version for row in aucs if row.variant in (SCORECARD, BOOSTED)}
+    own = rows["application_score"].where(f"model = '{spec.name}' AND scored_by = 'out of fold' AND is_bad IS NOT NULL")
+    scored = {kind: own.where(f"model_version = {version}") for kind, version in versions.items()}
+    return Section(f"Model {spec.name}", lead, notes, pictures + _curves(scored), _sheets(spec, figures))
 
 
-def _intervals(figures: list[Row], label: str, reference: float) -> str:
+def _intervals(figures: Figures, label: str, reference: float) -> str:
     names = [row.variant for row in figures]
     return charts.intervals(
         names,
@@ -69,16 +62,16 @@ def _intervals(figures: list[Row], label: str, reference: float) -> str:
 
 
 def _curves(scored: Mapping[str, DataFrame]) -> list[Figure]:
-    tables = {name: score_table(rows, target=loans.TARGET) for name, rows in scored.items()}
+    tables = {name: score_table(rows, target="is_bad") for name, rows in scored.items()}
     points = {name: roc_points(table) for name, table in tables.items()}
     roc = {name: (list(p["false_positive_rate"]), list(p["true_positive_rate"])) for name, p in points.items()}
     binned = {name: calibration_table(table, parts=5) for name, table in tables.items()}
     line = {name: (list(p["mean_probability"]), list(p["bad_rate"])) for name, p in binned.items()}
-    slope = calibration_line(tables[training.SCORECARD])[1]
+    slope = calibration_line(tables[SCORECARD])[1]
     return [
         Figure(
             charts.lines(roc, xlabel="share of goods refused", ylabel="share of bads refused", diagonal=True),
-            "ROC of scores out of fold, averaged over repeats.",
+            "ROC of scores out of fold.",
         ),
         Figure(
             charts.lines(line, xlabel="predicted probability", ylabel="share that went bad", diagonal=True),
@@ -87,20 +80,26 @@ def _curves(scored: Mapping[str, DataFrame]) -> list[Figure]:
     ]
 
 
-def _sheets(figures: Mapping[str, Row]) -> list[Sheet]:
+def _sheets(spec: ModelSpec, figures: Figures) -> list[Sheet]:
     columns = ("variant", "metric", "estimate", "low", "high", "rows", "bads", "note")
-    measured = [tuple(row[column] for column in columns) for row in figures.values()]
-    return [
-        Sheet(("variant", "metric", "estimate", "low", "high", "rows", "bads", "how"), measured),
-        Sheet(("published elsewhere", "AUC"), PUBLISHED, "On other rows or more data, so for orientation alone"),
-    ]
+    measured = [tuple(row[column] for column in columns) for row in figures]
+    sheets = [Sheet(("variant", "metric", "estimate", "low", "high", "rows", "bads", "how"), measured)]
+    if spec.published:
+        told = "On other rows or more data, so for orientation alone"
+        sheets.append(Sheet(("published elsewhere", "AUC"), spec.published, told))
+    return sheets
 
 
-def scorecard(context: Context) -> Section:
+def scorecard(context: Context, spec: ModelSpec) -> list[Section]:
     """The points table, what was dropped and why, and the bins of every kept feature."""
     tracking = Tracking(context.settings.tracking_uri)
-    found = [tracking.load(loans.NAME, alias) for alias in (CHAMPION, CHALLENGER)]
-    registered = next(model for model in found if model.kind == training.SCORECARD)
+    serving = [alias for alias in (CHAMPION, CHALLENGER) if tracking.version(spec.name, alias)]
+    found = [tracking.load(spec.name, alias) for alias in serving]
+    registered = next((model for model in found if model.kind == SCORECARD), None)
+    return [_card(spec, registered)] if registered else []
+
+
+def _card(spec: ModelSpec, registered: Registered) -> Section:
     card = Scorecard.from_json(registered.text)
     points, dropped = card.points_table(), card.selection_table()
     dropped = dropped[~dropped["kept"]]
@@ -121,4 +120,4 @@ def scorecard(context: Context) -> Section:
             folded=True,
         ),
     ]
-    return Section("Scorecard", lead, figures=pictures, sheets=sheets)
+    return Section(f"Scorecard {spec.name}", lead, figures=pictures, sheets=sheets)

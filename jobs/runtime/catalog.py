@@ -1,19 +1,30 @@
-"""Every table there is: those declared in conf, and those that feature views and model specs declare by being."""
+"""Every table there is: declared in conf, following from feature views and models, or brought by a bank."""
 
 from __future__ import annotations
 
+from strata.conf.banks import Bank
 from strata.conf.contracts import Table
 from strata.conf.tables import ALL
 from strata.features.contracts import feature_table
-from strata.features.views import all_views
-from strata.models.specs import loan_default
+from strata.features.views import all_views, own_views
+from strata.models.specs import bank_models, training_table
 
-DERIVED: tuple[Table, ...] = (*(feature_table(view) for view in all_views()), loan_default.training_table())
-TABLES: dict[str, Table] = {**ALL, **{table.name: table for table in DERIVED}}
+TABLES: dict[str, Table] = {**ALL, **{table.name: table for table in map(feature_table, all_views())}}
+_KEPT: dict[tuple[str, str], dict[str, Table]] = {}
 
 
 def contract_of(name: str) -> Table:
-    """The contract called ``name``; raises ``KeyError`` listing what there is."""
+    """The contract called ``name``, whatever the bank; raises ``KeyError`` listing what there is."""
     if name not in TABLES:
         raise KeyError(f"no table contract called {name!r}; there are: {', '.join(sorted(TABLES))}")
     return TABLES[name]
+
+
+def contracts_of(bank: Bank) -> dict[str, Table]:
+    """The contracts that follow from a bank: of its feeds, own tables and views, and its models' training sets."""
+    kept = (str(bank.folder), bank.digest)
+    if kept not in _KEPT:
+        views = {table.name: table for table in map(feature_table, own_views(bank))}
+        training = {spec.training_set: training_table(spec, bank) for spec in bank_models(bank)}
+        _KEPT[kept] = {**bank.contracts, **views, **training}
+    return _KEPT[kept]

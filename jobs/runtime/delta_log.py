@@ -34,6 +34,22 @@ def rows_written(spark: SparkSession, path: str, version: int) -> int:
     return int(commit.get("operationMetrics", {}).get("numOutputRows", 0))
 
 
+def slice_stands(spark: SparkSession, path: str, version: int, newest: int) -> bool:
+    """Whether no commit after ``version`` has replaced the slice that it wrote; not where the log has lost one."""
+    kept = set(_commits(spark, path))
+    later = range(version + 1, newest + 1)
+    if not kept.issuperset({version, *later}):
+        return False
+    mine = _predicate(spark, path, version)
+    return all(_predicate(spark, path, one) not in (mine, None) for one in later)
+
+
+def _predicate(spark: SparkSession, path: str, version: int) -> str | None:
+    """The condition under which a commit replaced rows; ``None`` where it replaced or changed the whole table."""
+    commit = next(action["commitInfo"] for action in _actions(spark, path, version) if "commitInfo" in action)
+    return commit.get("operationParameters", {}).get("predicate")
+
+
 def _commits(spark: SparkSession, path: str) -> list[int]:
     fs, folder = _log(spark, path)
     if not fs.exists(folder):

@@ -94,7 +94,8 @@ def already_done(lake: Lake, before: Entry, now: Entry) -> bool:
         now.conf_hash,
     ):
         return False
-    return all(lake.version(table.name) == table.version for table in (*before.inputs, *before.outputs))
+    same = all(lake.version(table.name) == table.version for table in before.inputs)
+    return same and all(lake.stands(table) for table in before.outputs)
 
 
 def _written(rows: Iterable[tuple[str, int, int | None]]) -> tuple[Written, ...]:

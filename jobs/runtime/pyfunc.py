@@ -8,6 +8,7 @@ wherever Strata is installed. Inside Spark prefer the model's own ``score``, whi
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from importlib.metadata import version
@@ -20,11 +21,23 @@ from mlflow.models import ModelSignature
 from mlflow.types import ColSpec, DataType, Schema
 from mlflow.types.schema import AnyType
 
+from strata.models.binning_bins import FeatureBins
 from strata.models.boosting import Boosting
+from strata.models.challenger import FORMAT as CHALLENGER_FORMAT
+from strata.models.challenger import Challenger
 from strata.models.scorecard import Scorecard
 
-Model = Scorecard | Boosting
-READERS: Mapping[str, Callable[[str], Model]] = {"scorecard": Scorecard.from_json, "boosted": Boosting.from_json}
+Model = Scorecard | Boosting | Challenger
+
+
+def _read_boosted(text: str) -> Boosting | Challenger:
+    """Trees on numbers, or trees with how they read a row of anything."""
+    return (
+        Challenger.from_json(text) if json.loads(text).get("format") == CHALLENGER_FORMAT else Boosting.from_json(text)
+    )
+
+
+READERS: Mapping[str, Callable[[str], Model]] = {"scorecard": Scorecard.from_json, "boosted": _read_boosted}
 
 
 @dataclass(frozen=True)
@@ -74,12 +87,19 @@ def _example(model: Model) -> pd.DataFrame:
     """One row: a number at its first edge or 0, the first level of a text."""
     if isinstance(model, Boosting):
         return pd.DataFrame({name: [0.0] for name in model.spec.features})
-    bins = [binned.bins for binned in model.kept.values()]
+    bins = _bins(model)
     values = {
         b.feature: [*b.edges, 0.0] if b.kind == "number" else [*(x for group in b.groups for x in group), ""]
         for b in bins
     }
     return pd.DataFrame({name: few[:1] for name, few in values.items()})
+
+
+def _bins(model: Scorecard | Challenger) -> list[FeatureBins]:
+    """The bins of each feature that the model reads, once."""
+    if isinstance(model, Scorecard):
+        return [binned.bins for binned in model.kept.values()]
+    return list({one.bins.feature: one.bins for one in model.inputs}.values())
 
 
 def _signature(given: pd.DataFrame, answer: pd.DataFrame) -> ModelSignature:

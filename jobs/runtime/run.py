@@ -11,6 +11,7 @@ import uuid
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, date, datetime
+from graphlib import TopologicalSorter
 from hashlib import sha256
 from pathlib import Path
 
@@ -21,13 +22,13 @@ from strata.conf.banks import Bank, load_bank, shipped_banks
 from strata.conf.contracts import Table
 from strata.conf.settings import Settings, SettingsError, environments, load_settings
 from strata.jobs.runtime import ledger
-from strata.jobs.runtime.catalog import contract_of
+from strata.jobs.runtime.catalog import TABLES, contracts_of
 from strata.jobs.runtime.errors import JobError, UsageError
 from strata.jobs.runtime.install import SetupError
 from strata.jobs.runtime.lock import Lock, job_lock
 from strata.jobs.runtime.progress import Progress
 from strata.jobs.runtime.session import local_session
-from strata.jobs.runtime.tables import Lake
+from strata.jobs.runtime.tables import Lake, Reach
 
 # Bytes of somebody's own files up to which a session may compile little: some hundred thousand rows of text.
 SMALL_INPUT = 64 << 20
@@ -71,24 +72,30 @@ class Context:
         return load_bank(self.settings.bank)
 
 
+# Table names, or a function of settings and arguments: another bank has other tables, another model too.
+Tables = tuple[str, ...] | Callable[[Settings, argparse.Namespace], tuple[str, ...]]
+
+
 @dataclass(frozen=True)
 class Job:
-    """A job: its name, what it reads and writes, and its body. ``options`` adds arguments of its own.
+    """A job: its name, what it reads and writes, and its body, or the jobs that it consists of.
 
-    ``reads`` must be there, ``may_read`` only where the bank has them.
+    ``options`` adds arguments of its own. ``steps`` run in the order that their tables give (``in_order``).
 
-    ``writes`` may depend on the settings: another bank has other tables.
+    ``reads`` must be there, ``may_read`` only where the bank has them; ``refuses`` says why a bank can't run the job,
+    if it can't.
     """
 
     name: str
     help: str
     body: Callable[[Context], None] | None = None
-    reads: tuple[str, ...] = ()
-    may_read: tuple[str, ...] = ()
-    writes: tuple[str, ...] | Callable[[Settings], tuple[str, ...]] = ()
+    reads: Tables = ()
+    may_read: Tables = ()
+    writes: Tables = ()
     options: Callable[[argparse.ArgumentParser], None] | None = None
+    refuses: Callable[[Settings, argparse.Namespace], str | None] = lambda settings, options: None
     # What the ledger can't see by table versions: a hash of landed files, of a registry's state.
-    fingerprint: Callable[[Settings], str] | None = None
+    fingerprint: Callable[[Settings, argparse.Namespace], str] | None = None
     # Somebody's own files, whose size says whether the session's tables are small.
     inputs: Callable[[argparse.Namespace], Sequence[Path]] | None = None
     # Questions (check-run) neither take the lock nor leave a row in the ledger.
@@ -99,34 +106,78 @@ class Job:
         if (self.body is None) != bool(self.steps):
             raise ValueError(f"job {self.name}: give it either a body or steps")
 
-    def written(self, settings: Settings) -> tuple[str, ...]:
-        """The tables that the job writes under these settings."""
-        return self.writes(settings) if callable(self.writes) else self.writes
+    def needed(self, settings: Settings, options: argparse.Namespace | None = None) -> tuple[str, ...]:
+        """The tables that must be there for the job under these settings and arguments."""
+        return self._tables(self.reads, settings, options)
 
-    def unfilled(self, bank: Bank) -> list[str]:
-        """Silver tables that the job needs and no feed of the bank fills."""
+    def welcome(self, settings: Settings, options: argparse.Namespace | None = None) -> tuple[str, ...]:
+        """The tables that the job reads where the bank has them."""
+        return self._tables(self.may_read, settings, options)
+
+    def written(self, settings: Settings, options: argparse.Namespace | None = None) -> tuple[str, ...]:
+        """The tables that the job writes under these settings and arguments."""
+        return self._tables(self.writes, settings, options)
+
+    def _tables(self, tables: Tables, settings: Settings, options: argparse.Namespace | None) -> tuple[str, ...]:
+        if callable(tables):
+            return tables(settings, options or argparse.Namespace())
+        return tables
+
+    def reach(self, settings: Settings, options: argparse.Namespace) -> Reach:
+        """All tables that the job may touch."""
+        read = {*self.needed(settings, options), *self.welcome(settings, options)}
+        return Reach(self.name, frozenset(read), frozenset(self.written(settings, options)))
+
+    def refusal(self, settings: Settings, options: argparse.Namespace) -> str | None:
+        """Why the settings' bank can't run the job: no feed fills a silver table that it needs, or its own reason."""
+        bank = load_bank(settings.bank)
+        if reason := self.refuses(settings, options):
+            return reason
         derived = {"transaction_coverage"} if {"transaction", "account"} <= set(bank.tables) else set()
-        return [name for name in self.reads if name in bank.silver and name not in {*bank.tables, *derived}]
+        needed = self.needed(settings, options)
+        lacking = [name for name in needed if name in bank.silver and name not in {*bank.tables, *derived}]
+        if not lacking:
+            return None
+        return f"no feed fills {', '.join(lacking)}; declare one in its feeds, and strata ingest makes the table"
 
-    def plan(self, settings: Settings) -> str:
+    def plan(self, settings: Settings, options: argparse.Namespace) -> str:
         """What the job would read and write, without starting Spark, and what the bank lacks for it."""
         lines = [f"{self.name}: {self.help}"]
         bank = load_bank(settings.bank)
-        own = bank.contracts
-        if lacking := self.unfilled(bank):
-            lines.append(f"  can't run for bank {bank.name}: {_lacking(lacking)}")
-        lines += [f"  reads   {contract_of(name).layer}.{name}" for name in self.reads]
-        lines += [f"  reads   {contract_of(name).layer}.{name}, where the bank has it" for name in self.may_read]
-        lines += [f"  writes  {_written_how(own.get(name) or contract_of(name))}" for name in self.written(settings)]
-        return "\n".join([*lines, *(step.plan(settings) for step in self.steps)])
+        contracts = {**TABLES, **contracts_of(bank)}
+        if reason := self.refusal(settings, options):
+            lines.append(f"  can't run for bank {bank.name}: {reason}")
+        else:
+            needed = self.needed(settings, options)
+            more = tuple(name for name in self.welcome(settings, options) if name not in needed)
+            named = ((needed, ""), (more, ", where it is there"))
+            lines += [f"  reads   {contracts[name].layer}.{name}{how}" for names, how in named for name in names]
+            lines += [f"  writes  {_written_how(contracts[name])}" for name in self.written(settings, options)]
+        return "\n".join([*lines, *(step.plan(settings, options) for step in in_order(self.steps, settings))])
 
 
-def _lacking(tables: Sequence[str]) -> str:
-    return f"no feed fills {', '.join(tables)}; declare one in its feeds, and strata ingest makes the table"
+def in_order(jobs: Sequence[Job], settings: Settings) -> tuple[Job, ...]:
+    """The jobs so that each comes after those that write what it reads, else as they were given.
+
+    Raises ``graphlib.CycleError`` when jobs wait for each other.
+    """
+    named = {job.name: job for job in jobs}
+    reads = {job.name: {*job.needed(settings), *job.welcome(settings)} - {*job.written(settings)} for job in jobs}
+    makers = {job.name: {*job.written(settings)} for job in jobs}
+    waits_for = {name: [other for other in named if other != name and makers[other] & reads[name]] for name in named}
+    sorter = TopologicalSorter(waits_for)
+    sorter.prepare()
+    ordered: list[str] = []
+    while sorter.is_active():
+        ready = sorted(sorter.get_ready(), key=list(named).index)
+        ordered += ready
+        sorter.done(*ready)
+    return tuple(named[name] for name in ordered)
 
 
 def _written_how(contract: Table) -> str:
-    how = f"slice by {contract.snapshot_by}" if contract.snapshot_by else "append" if contract.append_only else "whole"
+    slices = " and ".join(contract.slice_by)
+    how = f"slice by {slices}" if slices else "append" if contract.append_only else "whole"
     return f"{contract.layer}.{contract.name} ({how}): {contract.grain}"
 
 
@@ -146,9 +197,8 @@ def parser(job: Job) -> argparse.ArgumentParser:
     arguments.add_argument("--reports", metavar="DIR", help="where pages are written")
     arguments.add_argument("--force", action="store_true", help="run again though the same was done already")
     arguments.add_argument("--plan", action="store_true", help="print what would be read and written, and stop")
-    for part in (job, *job.steps):
-        if part.options:
-            part.options(arguments)
+    if job.options:
+        job.options(arguments)
     return arguments
 
 
@@ -158,7 +208,7 @@ def run(job: Job, argv: Sequence[str] | None = None) -> int:
         options = parser(job).parse_args(argv)
         settings = _settings(options)
         if options.plan:
-            print(job.plan(settings))
+            print(job.plan(settings, options))
             return 0
         return execute(job, settings, options, open_session(session_settings(job, settings, options)))
     except SystemExit as stop:  # argparse ends this way; 2 is its usage code and ours
@@ -171,9 +221,17 @@ def run(job: Job, argv: Sequence[str] | None = None) -> int:
 def execute(job: Job, settings: Settings, options: argparse.Namespace, spark: SparkSession) -> int:
     """Run ``job``, or the steps it is made of one after the other, in a session; returns the exit code."""
     if job.steps:
-        codes = (execute(step, settings, options, spark) for step in job.steps)
+        codes = (_step(step, settings, options, spark) for step in in_order(job.steps, settings))
         return next((code for code in codes if code), 0)
     return _Run(job, settings, options, spark).execute()
+
+
+def _step(job: Job, settings: Settings, options: argparse.Namespace, spark: SparkSession) -> int:
+    """A job of several: one that the bank can't run is passed over, with the reason."""
+    if reason := job.refusal(settings, options):
+        Progress(job.name).line(f"passed over for bank {load_bank(settings.bank).name}: {reason}")
+        return 0
+    return execute(job, settings, options, spark)
 
 
 class _Run:
@@ -191,8 +249,9 @@ class _Run:
         """Lock, run, record; returns the exit code and has printed one line when it failed."""
         context, settings = self.context, self.settings
         try:
-            if lacking := self.job.unfilled(context.bank):
-                raise UsageError(f"bank {context.bank.name} can't run this: {_lacking(lacking)}")
+            if reason := self.job.refusal(settings, context.options):
+                raise UsageError(f"bank {context.bank.name} can't run this: {reason}")
+            context.lake.reach = self.job.reach(settings, context.options)
             if not self.job.recorded:
                 self._body()
                 return 0
@@ -254,7 +313,7 @@ class _Run:
 
 def open_lake(spark: SparkSession, settings: Settings, run_id: str = "adhoc") -> Lake:
     """The lake of the settings, with the contracts that the bank brings."""
-    return Lake(spark, settings.lake, run_id, declared=dict(load_bank(settings.bank).contracts))
+    return Lake(spark, settings.lake, run_id, declared=dict(contracts_of(load_bank(settings.bank))))
 
 
 def open_session(settings: Settings) -> SparkSession:
@@ -305,7 +364,7 @@ def _settings(options: argparse.Namespace) -> Settings:
 
 def _digest(job: Job, settings: Settings, options: argparse.Namespace) -> str:
     """Settings, arguments and outside inputs: what would change the result beside the tables read."""
-    outside = job.fingerprint(settings) if job.fingerprint else ""
+    outside = job.fingerprint(settings, options) if job.fingerprint else ""
     own = {
         key: str(value) for key, value in sorted(vars(options).items()) if key not in ("force", "plan", "env", "conf")
     }

@@ -44,7 +44,7 @@ class FeatureTables:
         """
         balanced = f"SELECT /*+ REBALANCE({AS_OF}) */ * FROM {{rows}}"
         self.lake.replace_all(
-            {table.name: self.lake.spark.sql(balanced, rows=rows) for table, rows in parts}, snapshot=days
+            {table.name: self.lake.spark.sql(balanced, rows=rows) for table, rows in parts}, slice={"as_of_date": days}
         )
 
     def slices(self) -> list[Slice]:

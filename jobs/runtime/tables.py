@@ -12,10 +12,33 @@ from pyspark.sql import functions as F
 
 from strata.conf.contracts import Table
 from strata.jobs.runtime.catalog import contract_of
-from strata.jobs.runtime.delta_log import latest_version, oldest_version, rows_written
+from strata.jobs.runtime.delta_log import latest_version, oldest_version, rows_written, slice_stands
 from strata.jobs.runtime.errors import InputError
 from strata.jobs.runtime.hadoop import absolute
 from strata.jobs.runtime.parallel import at_once
+
+SliceValue = date | int | str
+# The values of the columns by which a table is written.
+Slice = Mapping[str, SliceValue | Sequence[SliceValue]]
+
+
+class UndeclaredTableError(RuntimeError):
+    """A job has reached for a table that it does not declare: a mistake in the job, not in its inputs."""
+
+
+@dataclass(frozen=True)
+class Reach:
+    """The tables that a job declares, and so may read and write."""
+
+    job: str
+    reads: frozenset[str]
+    writes: frozenset[str]
+
+    def require(self, name: str, *, write: bool) -> None:
+        """Raise ``UndeclaredTableError`` where the job does not declare the table."""
+        if name not in (self.writes if write else self.reads | self.writes):
+            done = "writes" if write else "reads"
+            raise UndeclaredTableError(f"job {self.job} {done} table {name} and does not declare it in its {done}")
 
 
 @dataclass(frozen=True)
@@ -41,6 +64,8 @@ class Lake:
     outputs: dict[str, Written] = field(default_factory=dict)
     # Contracts of views that are defined in a notebook and not in the code.
     declared: dict[str, Table] = field(default_factory=dict)
+    # What the running job declares; outside of a job everything may be reached.
+    reach: Reach | None = None
     # Called before every write; it raises where the run may write no more.
     before_write: Callable[[], None] = field(default=lambda: None, repr=False)
 
@@ -69,6 +94,7 @@ class Lake:
 
     def read(self, name: str, version: int | None = None) -> DataFrame:
         """The table at ``version``, else at the version this run has pinned; raises ``InputError`` when missing."""
+        self._require(name)
         if version is None:
             version = self.pin(name).version
         return self.spark.read.format("delta").option("versionAsOf", version).load(self.path(name))
@@ -87,6 +113,7 @@ class Lake:
 
     def read_optional(self, name: str) -> DataFrame:
         """The table as ``read`` gives it; without rows where it was never made, for no feed of the bank fills it."""
+        self._require(name)
         if name in self.outputs or name in self.inputs or self.exists(name):
             return self.read(name)
         return self.spark.createDataFrame([], self.contract(name).schema_ddl)
@@ -118,48 +145,55 @@ class Lake:
         if contract.check_sql:
             # What ALTER TABLE … ADD CONSTRAINT would write in a second commit, after a second or more.
             builder = builder.property("delta.constraints.contract", contract.check_sql)
-        if contract.snapshot_by:
-            builder = builder.partitionedBy(contract.snapshot_by)
+        if contract.slice_by:
+            builder = builder.partitionedBy(*contract.slice_by)
         builder.execute()
 
-    def replace(self, name: str, rows: DataFrame, *, snapshot: date | Sequence[date] | None = None) -> Written:
-        """Replace the table, or only its slice or slices of ``snapshot``, in one commit that carries the run id.
+    def replace(self, name: str, rows: DataFrame, *, slice: Slice | None = None) -> Written:  # noqa: A002
+        """Replace the table, or only a slice of it, in one commit that carries the run id.
 
-        ``rows`` must have the contract's columns, in any order; they are cast to its types. A rerun
+        ``slice`` gives the value of each column of the contract's ``slice_by``, or several values of one; ``rows`` must
+        hold no others. ``rows`` must have the contract's columns, in any order; they are cast to its types. A rerun
         gives the same table. Raises ``InputError`` naming missing or unknown columns.
         """
+        self._require(name, write=True)
         self.before_write()
         contract = self.ensure(name)
         writer = (
             self._shaped(contract, rows).write.format("delta").mode("overwrite").option("userMetadata", self.run_id)
         )
-        if contract.snapshot_by:
-            if snapshot is None:
-                raise InputError(f"table {name} is written by {contract.snapshot_by}: say which")
-            days = [snapshot] if isinstance(snapshot, date) else snapshot
-            listed = ", ".join(f"DATE '{day.isoformat()}'" for day in days)
-            # Literal days: Delta finds the partitions to replace by them.
-            writer = writer.option("replaceWhere", f"{contract.snapshot_by} IN ({listed})")
+        if contract.slice_by:
+            if slice is None or set(slice) != set(contract.slice_by):
+                raise InputError(f"table {name} is written by {' and '.join(contract.slice_by)}: say which")
+            # Literal values: Delta finds the partitions to replace by them.
+            writer = writer.option("replaceWhere", " AND ".join(_among(key, slice[key]) for key in contract.slice_by))
+        before = self.version(name)
         writer.save(self.path(name))
-        return self._note(name)
+        return self._note(name, since=before)
 
-    def replace_all(
-        self, tables: Mapping[str, DataFrame], *, snapshot: date | Sequence[date] | None = None
-    ) -> list[Written]:
+    def replace_all(self, tables: Mapping[str, DataFrame], *, slice: Slice | None = None) -> list[Written]:  # noqa: A002
         """``replace`` several tables side by side.
 
-        Only tables with a ``snapshot_by`` take the snapshot. Each is replaced whole or not at all; a kill
-        leaves some replaced, and the rerun replaces them again.
+        Each takes the columns of ``slice`` that it is written by. Each is replaced whole or not at all; a kill leaves
+        some replaced, and the rerun replaces them again.
         """
 
         def one(name: str) -> Written:
-            by_slice = self.contract(name).snapshot_by is not None
-            return self.replace(name, tables[name], snapshot=snapshot if by_slice else None)
+            own = {key: slice[key] for key in self.contract(name).slice_by if slice and key in slice}
+            return self.replace(name, tables[name], slice=own or None)
 
         return at_once(one, tables)
 
+    def stands(self, written: Written) -> bool:
+        """Whether what a commit wrote is still there: nothing came after it, or nothing but other slices."""
+        newest = self.version(written.name)
+        if newest is None or newest == written.version or not self.contract(written.name).slice_by:
+            return newest == written.version
+        return slice_stands(self.spark, self.path(written.name), written.version, newest)
+
     def append(self, name: str, rows: DataFrame) -> Written:
         """Append rows to a log-like table (ledger, bronze)."""
+        self._require(name, write=True)
         self.before_write()
         contract = self.ensure(name)
         writer = self._shaped(contract, rows).write.format("delta").mode("append").option("userMetadata", self.run_id)
@@ -190,6 +224,10 @@ class Lake:
         net = rows.groupBy(*columns).agg(F.sum("_net").alias("_net"))
         return net.where("_net <> 0").drop("_net")
 
+    def _require(self, name: str, *, write: bool = False) -> None:
+        if self.reach is not None:
+            self.reach.require(name, write=write)
+
     def _has_change_feed(self, name: str) -> bool:
         detail = DeltaTable.forPath(self.spark, self.path(name)).detail().select("properties").first()
         return detail is not None and detail["properties"].get("delta.enableChangeDataFeed") == "true"
@@ -201,10 +239,23 @@ class Lake:
             raise InputError(f"table {contract.name}: columns missing {missing}, not in the contract {unknown}")
         return rows.select(*(F.col(f"`{c.name}`").cast(c.type).alias(c.name) for c in contract.columns))
 
-    def _note(self, name: str) -> Written:
-        """What the last commit wrote, from the table's log."""
+    def _note(self, name: str, *, since: int | None = None) -> Written:
+        """What the last commit wrote, from the table's log; replacing nothing by nothing commits nothing."""
         version = self.version(name)
         if version is None:
             raise InputError(f"table {name} has vanished from {self.root} while it was written")
-        self.outputs[name] = Written(name, version, rows_written(self.spark, self.path(name), version))
+        rows = 0 if version == since else rows_written(self.spark, self.path(name), version)
+        self.outputs[name] = Written(name, version, rows)
         return self.outputs[name]
+
+
+def _among(column: str, given: SliceValue | Sequence[SliceValue]) -> str:
+    """The predicate of a slice's values, as SQL."""
+    values = [given] if isinstance(given, date | int | str) else given
+    return f"{column} IN ({', '.join(map(_literal, values))})"
+
+
+def _literal(value: SliceValue) -> str:
+    if isinstance(value, date):
+        return f"DATE '{value.isoformat()}'"
+    return str(value) if isinstance(value, int) else "'" + value.replace("'", "''") + "'"

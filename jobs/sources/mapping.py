@@ -5,7 +5,6 @@ SQL and not columns: a table has some thousand small expressions, and each step 
 
 from __future__ import annotations
 
-import importlib.util
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,6 +15,7 @@ from pyspark.sql import functions as F
 
 from strata.conf.banks import Bank, Feed, Fill, Source
 from strata.conf.banks.feeds import constant_text
+from strata.conf.banks.modules import BankModuleError, bank_module
 from strata.conf.banks.notation import (
     ANY_NUMBER,
     EPOCHS,
@@ -134,15 +134,10 @@ def _functions(folder: Path) -> ModuleType | None:
     path = folder / "functions.py"
     if not path.is_file():
         return None
-    spec = importlib.util.spec_from_file_location(f"strata_bank_{folder.name}", path)
-    if spec is None or spec.loader is None:
-        raise UsageError(f"{path}: is no Python module")
-    module = importlib.util.module_from_spec(spec)
     try:
-        spec.loader.exec_module(module)
-    except Exception as wrong:
-        raise UsageError(f"{path}: can't be imported: {type(wrong).__name__}: {wrong}") from wrong
-    return module
+        return bank_module(path)
+    except BankModuleError as wrong:
+        raise UsageError(str(wrong)) from wrong
 
 
 def _field(name: str, kind: str, source: Source, feed: Feed, functions: ModuleType | None, *, needed: bool) -> Field:

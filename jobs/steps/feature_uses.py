@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from argparse import Namespace
 from dataclasses import dataclass
 
 from strata.conf.settings import Settings
@@ -54,12 +55,12 @@ def offers(context: Context) -> tuple[Offer, ...]:
     """Every training set whose manifest the lake has."""
     if not context.lake.exists("training_manifest"):
         return ()
-    rows = context.lake.read("training_manifest").orderBy("training_set").collect()
-    manifests = [(row["training_set"], Manifest.from_json(row["manifest"])) for row in rows]
-    return tuple(Offer(name, manifest.purpose, tuple(manifest.features)) for name, manifest in manifests)
+    rows = context.lake.read("training_manifest").orderBy("training_set", "as_of_date").collect()
+    newest = {row["training_set"]: Manifest.from_json(row["manifest"]) for row in rows}
+    return tuple(Offer(name, manifest.purpose, tuple(manifest.features)) for name, manifest in newest.items())
 
 
-def registry_state(settings: Settings) -> str:
+def registry_state(settings: Settings, options: Namespace) -> str:
     """Which versions the aliases point at: a model may come while no table changes."""
     return str(Tracking(settings.tracking_uri).aliases()) if has_registry(settings.tracking_uri) else ""
 
@@ -68,7 +69,7 @@ def taken(model: Model) -> tuple[tuple[str, ...], tuple[str, ...]]:
     """The features that a model scores by, and those that were offered to it and left."""
     if isinstance(model, Scorecard):
         return model.features, tuple(verdict.feature for verdict in model.selection if not verdict.kept)
-    return tuple(model.spec.features), ()
+    return model.features, ()
 
 
 def _registered(settings: Settings) -> tuple[Use, ...]:

@@ -8,7 +8,9 @@ from functools import reduce
 
 from pyspark.sql import DataFrame
 
-from strata.conf.banks import Bank
+from strata.conf.banks import Bank, load_bank
+from strata.conf.settings import Settings
+from strata.features.definitions import FeatureView
 from strata.features.permissions import Consents
 from strata.features.publishing import Published
 from strata.features.purposes import CONSENT_KEY, CONSENT_TABLE, STANDARD_POLICY
@@ -19,9 +21,6 @@ from strata.jobs.runtime.run import Context
 from strata.jobs.runtime.slices import FeatureTables
 from strata.jobs.runtime.tables import Lake
 from strata.jobs.steps.feature_answers import refusals
-from strata.models.specs import loan_default as loans
-
-MANIFEST = "training_set string, manifest string, run_id string"
 
 
 def store(context: Context) -> FeatureStore:
@@ -42,6 +41,23 @@ def consents_of(bank: Bank) -> Consents | None:
     in its tables could say who has agreed to what, so no purpose asks.
     """
     return Consents(STANDARD_POLICY, CONSENT_TABLE, CONSENT_KEY) if CONSENT_TABLE in bank.tables else None
+
+
+def feature_sources(views: Sequence[FeatureView]) -> tuple[str, ...]:
+    """The tables that features of these views are computed from: entities, sources, links, and people's consents."""
+    tables = [name for view in views for name in (view.entity.source, *view.tables)]
+    return tuple(dict.fromkeys([*tables, CONSENT_TABLE]))
+
+
+def every_view(settings: Settings) -> tuple[FeatureView, ...]:
+    """The views that the bank can fill, with those over tables of the network's job."""
+    bank = load_bank(settings.bank)
+    return (*bank_views(bank), *(view for view in network_views() if view.entity.name in bank.entities))
+
+
+def published_views(settings: Settings, entity: str) -> tuple[FeatureView, ...]:
+    """The views of an entity that the bank can fill, and so publish."""
+    return tuple(view for view in bank_views(load_bank(settings.bank)) if view.entity.name == entity)
 
 
 def publish(context: Context, features: FeatureStore, start: date, end: date, views: str | Sequence[str] = "*") -> None:
@@ -81,18 +97,4 @@ def write_statistics(context: Context, features: FeatureStore, days: Sequence[da
             parts.append(feature_statistics(rows, measurable(rows, features.names)))
         figures = reduce(DataFrame.unionByName, parts)
         dated = figures.selectExpr(f"DATE '{day.isoformat()}' AS as_of_date", "*")
-        context.lake.replace("feature_statistics", dated, snapshot=day)
-
-
-def write_training_set(context: Context, features: FeatureStore, asked: DataFrame) -> None:
-    """The training set as of each grant, and from what it was made. Loans without whole history stay out."""
-    spine = asked.where("has_whole_history AND is_bad IS NOT NULL").drop("has_whole_history").persist()
-    with context.progress.step("training set as of each grant") as step:
-        rows = features.training_set(spine, "*", loans.TARGET, purpose=loans.PURPOSE)
-        written = context.lake.replace(loans.TRAINING_SET, rows)
-        step.says(f"{written.rows:,} of {asked.count():,} loans have whole history")
-    with context.progress.step("manifest"):
-        manifest = features.manifest(spine, "*", loans.TARGET, purpose=loans.PURPOSE)
-        row = (loans.TRAINING_SET, manifest.to_json(), context.run_id)
-        context.lake.replace("training_manifest", context.spark.createDataFrame([row], MANIFEST))
-    spine.unpersist()
+        context.lake.replace("feature_statistics", dated, slice={"as_of_date": day})

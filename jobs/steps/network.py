@@ -62,7 +62,7 @@ def judge(context: Context) -> None:
         step.says(_check(own, links_as_of(ties, lake.read("hub_register"), as_of), context))
     with context.progress.step("network of the day") as step:
         rows = network_table(vertices, edges, *outcomes, as_of).drop("id", "as_of_ts")
-        written = lake.replace("network_risk", rows.withColumn("as_of_date", F.lit(as_of)), snapshot=as_of)
+        written = lake.replace("network_risk", rows.withColumn("as_of_date", F.lit(as_of)), slice={"as_of_date": as_of})
         step.says(f"{written.rows:,} accounts")
     with context.progress.step("applicants' neighbours") as step:
         spine = lake.read("loan").select("loan_id", "account_id", F.to_timestamp("opened_on").alias("at"))

@@ -47,6 +47,18 @@ def spread(context: Context) -> None:
         step.says(f"{keep(context, 'network_contagion', found.withColumns(clocks).drop('as_of_ts')):,} customers")
 
 
+def spread_to_applicants(context: Context) -> None:
+    """Each applicant's contagion as of the moment of the application, for the models of applications."""
+    lake = context.lake
+    with context.progress.step("applicants' contagion") as step:
+        listed = listings(lake.read_optional("blacklist"), lake.read("customer"))
+        asked = lake.read_optional("loan_application").where(F.col("known_ts") <= morning(context))
+        spine = asked.select("application_id", "customer_id", F.col("event_ts").alias("as_of_ts")).distinct()
+        found = contagion_features(spine, lake.read("person_tie"), loans_standing(context), listed)
+        written = lake.replace("feature_application_contagion", found.drop("customer_id", "as_of_ts"))
+        step.says(f"{written.rows:,} applications")
+
+
 def group(context: Context) -> None:
     """Groups over strong ties, under the names of the newest earlier day, and what became of that day's groups."""
     with context.progress.step("groups") as step:
@@ -104,4 +116,4 @@ def of_day(context: Context) -> Column:
 def keep(context: Context, name: str, rows: DataFrame) -> int:
     """Write the day's slice of a table; how many rows it has."""
     day: date = context.as_of
-    return context.lake.replace(name, rows.withColumn("as_of_date", F.lit(day)), snapshot=day).rows or 0
+    return context.lake.replace(name, rows.withColumn("as_of_date", F.lit(day)), slice={"as_of_date": day}).rows or 0

@@ -11,6 +11,7 @@ def judge(context: Context) -> None:
     people.identify(context)
     people.tie(context)
     people.spread(context)
+    people.spread_to_applicants(context)
     people.group(context)
     standing, owed = guarantees.standing(context), guarantees.exposures(context)
     guarantees.circles(context, standing, owed)

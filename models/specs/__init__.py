@@ -1,1 +1,77 @@
-"""Model specifications, one file a model."""
+"""The models that there are: the standard ones that a bank can fill, and those of its own folder."""
+
+from __future__ import annotations
+
+from difflib import get_close_matches
+
+from strata.conf.banks import Bank
+from strata.conf.banks.modules import bank_module
+from strata.conf.contracts import Table
+from strata.conf.tables import protected_columns
+from strata.features.contracts import feature_columns
+from strata.features.definitions import FeatureView
+from strata.features.permissions import refusal
+from strata.features.views import bank_views, network_views
+from strata.models.model_spec import ModelSpec
+from strata.models.specs import application_default, loan_default
+
+STANDARD: tuple[ModelSpec, ...] = (loan_default.SPEC, application_default.SPEC)
+# Made by ingest where accounts and postings are delivered, not by a feed of its own.
+COVERAGE = "transaction_coverage"
+
+
+class ModelError(ValueError):
+    """A model can't be used; the message names it and what is missing or known."""
+
+
+def own_models(bank: Bank) -> tuple[ModelSpec, ...]:
+    """The values ``SPEC`` of the files in the ``models`` folder of the bank's own. Raises ``BankModuleError``."""
+    found = (getattr(bank_module(path), "SPEC", None) for path in sorted(bank.folder.glob("models/*.py")))
+    return tuple(spec for spec in found if isinstance(spec, ModelSpec))
+
+
+def bank_models(bank: Bank) -> tuple[ModelSpec, ...]:
+    """The models that the bank can fill; one of its own replaces the standard one of the same name."""
+    chosen = {spec.name: spec for spec in (*STANDARD, *own_models(bank))}
+    return tuple(spec for spec in chosen.values() if not unfilled(spec, bank))
+
+
+def unfilled(spec: ModelSpec, bank: Bank) -> list[str]:
+    """Silver tables and columns (``table.column``) that the model is made of and that no feed of the bank fills."""
+    filled = {*bank.tables, *([COVERAGE] if {"transaction", "account"} <= set(bank.tables) else [])}
+    tables = [name for name in spec.reads if name in bank.silver and name not in filled]
+    pairs = [tuple(needed.split(".")) for needed in (*spec.population.needs, *spec.outcome.needs)]
+    columns = [f"{table}.{name}" for table, name in pairs if table in filled and not bank.fills_column(table, name)]
+    entity = [] if spec.entity in bank.entities else [f"entities: {spec.entity} in bank.yml"]
+    return [*tables, *columns, *entity]
+
+
+def model_of(bank: Bank, name: str) -> ModelSpec:
+    """The model called ``name``. Raises ``ModelError`` naming what the bank lacks for it, or the nearest name."""
+    models = {spec.name: spec for spec in bank_models(bank)}
+    if name in models:
+        return models[name]
+    standard = {spec.name: spec for spec in STANDARD}
+    if name in standard:
+        raise ModelError(f"model {name}: bank {bank.name} does not fill {', '.join(unfilled(standard[name], bank))}")
+    near = get_close_matches(name, models, 1)
+    known = f"did you mean {near[0]!r}?" if near else f"there are: {', '.join(models) or 'none'}"
+    raise ModelError(f"model {name!r} is unknown to bank {bank.name}; {known}")
+
+
+def model_views(spec: ModelSpec, bank: Bank) -> tuple[FeatureView, ...]:
+    """The views of the model's entity that the bank can fill, with the network's."""
+    return tuple(view for view in (*bank_views(bank), *network_views()) if view.entity.name == spec.entity)
+
+
+def training_table(spec: ModelSpec, bank: Bank) -> Table:
+    """The contract of the model's training set: every feature that its purpose may use, beside what else it is told."""
+    views = model_views(spec, bank)
+    beside = {column.name for one in spec.beside for column in one.columns}
+    sensitive = frozenset(protected_columns())
+    refused = {
+        feature.name for view in views for feature in view.features
+        if refusal(feature, view, spec.purpose, sensitive)
+    }  # fmt: skip
+    columns = (column for view in views for column in feature_columns(view))
+    return spec.table([column for column in columns if column.name not in refused | beside])

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import sys
 
-from strata.jobs import build_features, build_network, score, train
+from strata.jobs import build_cases, build_features, build_network, score, train
 from strata.jobs.runtime.run import Job, run
 
 JOB = Job(
     "after-ingest",
     "features, network, models and scores of a bank that is ingested",
-    steps=(build_features.JOB, build_network.JOB, train.JOB, score.JOB),
+    steps=(build_features.JOB, build_network.JOB, build_cases.JOB, train.JOB, score.JOB),
 )
 
 if __name__ == "__main__":

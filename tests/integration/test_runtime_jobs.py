@@ -95,7 +95,7 @@ def test_rerun_does_nothing_until_something_changes(spark, tmp_path, capsys):
     assert Lake(spark, str(tmp_path)).version("customer") == version
     assert run_job(spark, WRITER, tmp_path, "--force") == 0
     assert Lake(spark, str(tmp_path)).version("customer") == version + 1
-    outside = replace(WRITER, fingerprint=lambda settings: "another delivery")
+    outside = replace(WRITER, fingerprint=lambda settings, options: "another delivery")
     assert run_job(spark, outside, tmp_path) == 0
     assert Lake(spark, str(tmp_path)).version("customer") == version + 2
 

@@ -96,7 +96,7 @@ def test_the_truth_is_out_of_reach(landed: Bank):
     assert not set(TRUTH) & set(ALL)
     with pytest.raises(KeyError, match="no table contract called 'truth_person'"):
         landed.tables().read("truth_person")
-    assert not [job.name for job in jobs().values() for name in job.reads if name.startswith("truth")]
+    assert not [job.name for job in jobs().values() for name in job.needed(landed.settings) if name.startswith("truth")]
     assert truth(landed, "truth_person").count() == 800
 
 

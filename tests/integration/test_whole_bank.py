@@ -122,7 +122,7 @@ import os; os._exit(0)
     assert output.returncode == 0, output.stderr
     for name, (count, columns, feed) in json.loads(output.stdout).items():
         assert count == tables.read(name).count(), name
-        assert set(columns) >= set(CONTRACTS[name].names) - {CONTRACTS[name].snapshot_by}, name
+        assert set(columns) >= set(CONTRACTS[name].names) - {*CONTRACTS[name].slice_by}, name
         assert feed == "true", name
 
 
@@ -171,7 +171,15 @@ def test_rerun_does_nothing_and_promotion_is_reversible(bank: Bank, capsys):
 def test_page_stands_alone(bank: Bank):
     assert bank.run(build_report.JOB, "--force") == 0
     page = Path(bank.settings.reports, "index.html").read_text()
-    for title in ("Data quality", "Features", "Network", "Segments", "Decisions", "Models", "Scorecard"):
+    for title in (
+        "Data quality",
+        "Features",
+        "Network",
+        "Segments",
+        "Decisions",
+        "Model loan_default",
+        "Scorecard loan_default",
+    ):
         assert f"<h2>{title}</h2>" in page
     assert "PARTIAL" in page and "290" in page
     assert "<script" not in page and "src=" not in page and page.count("<svg") >= 12

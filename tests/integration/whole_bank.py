@@ -9,7 +9,7 @@ from strata.conf.banks import load_bank
 from strata.conf.contracts import Layer
 from strata.conf.settings import load_settings
 from strata.jobs import run_all
-from strata.jobs.runtime.catalog import TABLES
+from strata.jobs.runtime.catalog import TABLES, contracts_of
 from strata.jobs.runtime.run import Job
 
 
@@ -19,7 +19,7 @@ def every_job(job: Job) -> list[Job]:
 
 # What the run writes for this bank; ties between people are known to another one.
 WRITTEN = {name for job in every_job(run_all.JOB) for name in job.written(load_settings("test"))}
-CONTRACTS = {**TABLES, **load_bank("berka").contracts}
+CONTRACTS = {**TABLES, **contracts_of(load_bank("berka"))}
 GOLD = sorted(name for name in WRITTEN if CONTRACTS[name].layer is Layer.GOLD)
 COUNTS = {
     "loan": 682,

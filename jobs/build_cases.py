@@ -1,0 +1,50 @@
+"""The training set of each model: its cases with features as of each one's moment, and what became of them."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+
+from strata.conf.banks import load_bank
+from strata.conf.settings import Settings
+from strata.features.views import bank_views
+from strata.jobs.modelling import cases
+from strata.jobs.modelling.chosen import chosen_models, model_option, models_of, why_none
+from strata.jobs.runtime.run import Context, Job, run
+from strata.jobs.steps.features import feature_sources
+
+
+def body(context: Context) -> None:
+    """Cases, features, outcomes and manifest of one model after the other."""
+    for spec in chosen_models(context.bank, context.options):
+        cases.build(context, spec)
+
+
+def _reads(settings: Settings, options: argparse.Namespace) -> tuple[str, ...]:
+    specs = models_of(settings, options)
+    return tuple(dict.fromkeys(name for s in specs for name in (*s.reads, *(one.table for one in s.beside))))
+
+
+def _may_read(settings: Settings, options: argparse.Namespace) -> tuple[str, ...]:
+    """What the views are made of, and people's consents."""
+    bank = load_bank(settings.bank)
+    return feature_sources(bank_views(bank))
+
+
+def _writes(settings: Settings, options: argparse.Namespace) -> tuple[str, ...]:
+    return (*(spec.training_set for spec in models_of(settings, options)), "training_manifest")
+
+
+JOB = Job(
+    "cases",
+    "the training set of each model: cases, features as of each, outcomes",
+    body,
+    reads=_reads,
+    may_read=_may_read,
+    writes=_writes,
+    options=model_option,
+    refuses=why_none,
+)
+
+if __name__ == "__main__":
+    sys.exit(run(JOB))

@@ -1,0 +1,36 @@
+"""Place every account of a day in segments, and in tiers of value and risk."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+
+from strata.conf.policies import load_policies
+from strata.conf.settings import Settings
+from strata.jobs.modelling.chosen import champions
+from strata.jobs.runtime.run import Context, Job, run
+from strata.jobs.steps import segments as steps
+
+
+def body(context: Context) -> None:
+    """Read the day's slices and scores, replace the day."""
+    steps.publish(context, load_policies().at(context.as_of))
+
+
+def _reads(settings: Settings, options: argparse.Namespace) -> tuple[str, ...]:
+    return (*steps.sources(settings), "scores", "account_holder")
+
+
+JOB = Job(
+    "segments",
+    "behaviour segments of every account of a day, and tiers of value and risk",
+    body,
+    reads=_reads,
+    may_read=("feature_slice",),
+    writes=("customer_segment", "customer_tier", "segment_profile", "segment_trial"),
+    fingerprint=champions,
+    refuses=steps.why_not,
+)
+
+if __name__ == "__main__":
+    sys.exit(run(JOB))
