@@ -43,12 +43,16 @@ class Validation(Frozen):
 
 
 class SimulatedBank(Frozen):
-    """Size, seed and time of the simulated bank; ``start`` is a first of a month."""
+    """Size, time and deliveries of the simulated bank; ``start`` is a first of a month.
+
+    ``numbers`` are laid over those of ``simulation.yml``, group by group: ``{credit: {applies_monthly: 0.1}}``.
+    """
 
     customers: int = Field(2_000, ge=500)
     start: date = date(2025, 1, 1)
     months: int = Field(3, ge=1, le=120)
-    drop: Literal["day", "month"] = "month"
+    drop: Literal["day", "month", "quarter"] = "month"
+    numbers: Mapping[str, Mapping[str, Any]] = {}
 
 
 class SparkSettings(Frozen):

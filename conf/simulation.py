@@ -319,7 +319,7 @@ class Simulation(Frozen):
     customers: int = Field(ge=200, le=2_000_000_000)
     start: date
     months: int = Field(ge=1, le=120)
-    drop: Literal["day", "month"] = "month"
+    drop: Literal["day", "month", "quarter"] = "month"
     people: People
     contributions: Contributions
     spending: Spending

@@ -22,7 +22,7 @@ def options(arguments: argparse.ArgumentParser) -> None:
     arguments.add_argument("--customers", type=int, metavar="N", help="how many customers (default: settings)")
     arguments.add_argument("--start", type=day, metavar="YYYY-MM-01", help="first day, the first of a month")
     arguments.add_argument("--months", type=int, metavar="N", help="how many months")
-    arguments.add_argument("--drop", choices=("day", "month"), help="one folder of files a day or a month")
+    arguments.add_argument("--drop", choices=("day", "month", "quarter"), help="one folder per day, month …")
     arguments.add_argument("--seed", type=int, metavar="N", help="another seed, another bank")
     arguments.add_argument(
         "--day", type=day, metavar="YYYY-MM-DD", help="land the files of this one day, after the months"

@@ -1,16 +1,23 @@
 """Models and decisions: a training set in; scorecards, segments, decisions and their evidence out."""
 
 from strata.models.binning import BinnedFeature, Binning, fit_binning
+from strata.models.model_spec import Beside, ModelSpec, Outcome, Population, TimeSplit, Variant
 from strata.models.scorecard import Scorecard, ScorecardSpec, fit_scorecard
 from strata.models.validation import CrossValidation, PairedDifference, cross_validate, paired_difference
 
 __all__ = [
+    "Beside",
     "BinnedFeature",
     "Binning",
     "CrossValidation",
+    "ModelSpec",
+    "Outcome",
     "PairedDifference",
+    "Population",
     "Scorecard",
     "ScorecardSpec",
+    "TimeSplit",
+    "Variant",
     "cross_validate",
     "fit_binning",
     "fit_scorecard",

@@ -16,6 +16,8 @@ from pyspark.sql import SparkSession
 from xdist.remote import Producer
 from xdist.scheduler import LoadScopeScheduling
 
+from strata.conf.banks import Bank as DeclaredBank
+from strata.conf.banks import load_bank
 from strata.conf.settings import Settings, load_settings
 from strata.jobs import build_network, ingest, local_session, run_all, simulate_bank
 from strata.jobs.runtime.run import Job, execute, open_lake, parser
@@ -83,6 +85,10 @@ class Bank:
     @property
     def lake(self) -> str:
         return self.settings.lake
+
+    @property
+    def bank(self) -> DeclaredBank:
+        return load_bank(self.settings.bank)
 
     def tables(self) -> Lake:
         return open_lake(self.spark, self.settings)

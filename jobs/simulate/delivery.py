@@ -42,9 +42,13 @@ class Garbling:
 
 
 def drop_of(world: World, at: Column) -> Column:
-    """The day of the drop that a row is in: its own day or its month's last; the day before the start for history."""
+    """The day of the drop that a row is in: its own, its month's or quarter's last; history comes on the eve."""
     day = F.to_date(at)
-    regular = day if world.sim.drop == "day" else F.last_day(day)
+    months_end, last = F.last_day(day), F.lit(world.until - timedelta(days=1))
+    quarters_end = F.last_day(F.add_months(F.trunc(day, "quarter"), 2))
+    # The last quarter may not be whole; what comes after it is never sent.
+    within = F.when(day <= last, F.least(quarters_end, last)).otherwise(quarters_end)
+    regular = {"day": day, "month": months_end, "quarter": within}[world.sim.drop]
     eve = F.lit(world.start - timedelta(days=1))
     return F.when(at < F.lit(world.start).cast("timestamp"), eve).otherwise(regular)
 
@@ -53,8 +57,10 @@ def drops(world: World) -> list[date]:
     """All regular drops of the months asked for, and the eve of the start when those begin with it."""
     first = month_of(world.start, world.first)
     days = [first + timedelta(days=number) for number in range((world.until - first).days)]
-    if world.sim.drop == "month":
+    if world.sim.drop != "day":
         days = [day for day in days if (day + timedelta(days=1)).day == 1]
+    if world.sim.drop == "quarter":
+        days = [day for day in days if day.month % 3 == 0 or day == days[-1]]
     return ([world.start - timedelta(days=1)] if world.first == 0 else []) + days
 
 

@@ -11,10 +11,11 @@ from strata.conf.banks import Bank, Problem, read_bank
 from strata.conf.contracts import Table
 from strata.features.definitions import FeatureView
 from strata.features.lineage import origins
-from strata.features.views import account_views, customer_views, is_feature_filled, is_filled
+from strata.features.views import account_views, customer_views, is_feature_filled, is_filled, own_views
 from strata.jobs.runtime.errors import InputError
 from strata.jobs.sources.deliveries import Delivery, deliveries, drops
 from strata.jobs.sources.sample import SampledFile, sample_file
+from strata.models.specs import STANDARD, bank_models, unfilled
 
 WIDTH = 110
 ARE_DECLARED, ARE_READ = 2, 3
@@ -105,17 +106,24 @@ def filled_lines(bank: Bank) -> list[str]:
         lacking = [column for column in bank.silver[name].names if column not in columns]
         without = f", without {', '.join(lacking)}" if lacking else ""
         lines += _wrapped(f"  table {name}: {len(columns)} of {len(bank.silver[name].names)} columns{without}")
-    views = [view for view in (*account_views(), *customer_views()) if view.entity.name in bank.entities]
+    offered = (*account_views(), *customer_views(), *own_views(bank))
+    views = [view for view in offered if view.entity.name in bank.entities]
     filled = [view for view in views if is_filled(view, bank)]
     for view in filled:
         features = [feature for feature in view.features if is_feature_filled(feature, view, bank)]
         lines.append(f"  view {view.name}: {len(features)} of {len(view.features)} features")
     lines.append(f"  network of {bank.network}")
+    models = bank_models(bank)
+    for spec in models:
+        decides = "; decides its cases" if spec.decision else ""
+        lines += _wrapped(f"  model {spec.name}: {spec.title}{decides}")
     lines += ["", "missing for the rest"]
+    for spec in (spec for spec in STANDARD if spec.name not in {model.name for model in models}):
+        lines += _wrapped(f"  model {spec.name}: {', '.join(unfilled(spec, bank))}")
     for view in (view for view in views if view not in filled):
         lines += _wrapped(f"  view {view.name}: {', '.join(_lacking(view, bank))}")
-    if len(filled) == len(views):
-        lines.append("  nothing: all views of the bank's entities can be filled")
+    if len(filled) == len(views) and {spec.name for spec in STANDARD} <= {spec.name for spec in models}:
+        lines.append("  nothing: all views of the bank's entities and all models can be filled")
     return lines
 
 

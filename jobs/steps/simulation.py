@@ -55,7 +55,8 @@ def _world(context: Context, sim: Simulation) -> World:
 
 def _simulation(settings: Settings, asked: Namespace) -> Simulation:
     given = {name: getattr(asked, name) for name in ("customers", "start", "months", "drop", "seed")}
-    chosen = {**settings.simulation.model_dump(), "seed": settings.seed}
+    of_bank = settings.simulation.model_dump()
+    chosen = {**of_bank.pop("numbers"), **of_bank, "seed": settings.seed}
     given = {name: value for name, value in given.items() if value is not None}
     try:
         return load_simulation(**{**chosen, **given})
@@ -65,10 +66,11 @@ def _simulation(settings: Settings, asked: Namespace) -> Simulation:
 
 
 def send(context: Context, bank: Bank) -> list[Row]:
-    """Land every feed, text a few in one write, several writes at a time; the rows sent by feed, drop, form, fault."""
+    """Land every feed that the bank declares, text a few in one write; rows sent by feed, drop, form, fault."""
     generators = bank.feeds()
     days = [context.options.day] if context.options.day else drops(bank.world)
     home = simulated_home(context.settings)
+    declared = {feed.kind for feed in context.bank.feeds}
     with context.progress.step("people, loans and their fates") as step:
         step.says(f"{bank.people.count():,} people, {bank.lent.count():,} loans, {bank.due.count():,} instalments")
 
@@ -86,7 +88,8 @@ def send(context: Context, bank: Bank) -> list[Row]:
             rows.unpersist()
         return counted
 
-    return [row for counted in at_once(one, shipments(FEEDS)) for row in counted]
+    shipped = shipments([feed for feed in FEEDS if feed.kind in declared])
+    return [row for counted in at_once(one, shipped) for row in counted]
 
 
 def tell_truth(context: Context, bank: Bank, sent: list[Row]) -> None:

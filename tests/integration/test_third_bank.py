@@ -9,9 +9,20 @@ from decimal import Decimal
 import pytest
 from pyspark.sql import functions as F
 
-from strata.jobs import feature_commands, ingest, open_bank
+from strata.jobs import (
+    build_cases,
+    build_features,
+    decide,
+    feature_commands,
+    ingest,
+    list_models,
+    open_bank,
+    score,
+    train,
+)
 from strata.jobs.runtime.run import execute, parser
 from strata.models import ScorecardSpec, fit_scorecard
+from strata.models.specs import bank_models
 from tests.conftest import in_zone
 
 PEOPLE, START = 120, date(2024, 1, 1)
@@ -118,6 +129,71 @@ tables:
     known: opened_on
     references: {account_id: account}
 """,
+    "views/sleep.py": """
+from strata.features import windowed
+from strata.features.views.common import customer_events
+from strata.features.links import Link
+
+sleep = customer_events(
+    "sleep", "transaction", ("transaction_id", "customer_id"), "How still an account is.",
+    windowed("amount", label="largest", aggs=("max",), days=(60,), unit="amt"),
+    links=(Link("account_holder", (("account_id", "account_id"),), ("customer_id",), "role = 'owner'"),),
+)
+""",
+    "models/kreditausfall.py": """
+from pyspark.sql import functions as F
+
+from strata.conf.contracts import col
+from strata.models import ModelSpec, Outcome, Population
+
+
+def granted(tables, as_of):
+    owners = tables["account_holder"].where("role = 'owner'").select("account_id", "customer_id")
+    loans = tables["loan"].where(F.col("known_ts") <= F.lit(as_of.isoformat()).cast("timestamp"))
+    return loans.join(owners, "account_id").withColumn("at", F.to_timestamp("opened_on"))
+
+
+def lost(cases, tables, as_of):
+    state = F.when(F.col("was_lost") == 1, "bad").otherwise("good")
+    return cases.withColumns({"is_bad": F.col("was_lost"), "outcome_state": state})
+
+
+SPEC = ModelSpec(
+    name="kreditausfall",
+    title="Loss of a loan",
+    entity="customer",
+    population=Population(
+        description="Granted loans.",
+        key="loan_id",
+        columns=(
+            col("loan_id", "bigint", "the loan"),
+            col("customer_id", "bigint", "who owes it"),
+            col("account_id", "bigint", "where it is paid from"),
+            col("at", "timestamp", "the morning of the grant"),
+            col("principal", "decimal(18,2)", "amount"),
+            col("term_months", "int", "term"),
+            col("instalment_amt", "decimal(18,2)", "monthly instalment"),
+        ),
+        reads=("loan", "account_holder"),
+        needs=("loan.was_lost",),
+        cases=granted,
+    ),
+    outcome=Outcome(description="Bad: lost later.", reads=(), label=lost),
+    features=("allowed:flows_*", "allowed:sleep_*"),
+    purpose="credit_risk",
+    card={"reasons": 3},
+    repeats=1,
+    decision={
+        "requested_amount": "principal",
+        "term_months": "term_months",
+        "instalment_amt": "instalment_amt",
+        "monthly_income_amt": "CAST(flows_in_sum_90d_amt AS DOUBLE) / 3",
+        "has_whole_history": "TRUE",
+        "neighbour_default_ratio": "CAST(NULL AS DOUBLE)",
+        "component_size": "CAST(NULL AS BIGINT)",
+    },
+)
+""",
     "tables/loan.yml": "columns: {was_lost: {type: int, nullable: true, description: 1 when the loan was lost later}}",
 }
 
@@ -209,6 +285,30 @@ def test_features_training_set_and_scorecard_without_a_line_of_python_in_the_pac
     scored = card.score(rows).groupBy("is_bad").agg(F.avg("score").alias("score")).toPandas().set_index("is_bad")
     assert scored.loc[0, "score"] > scored.loc[1, "score"] + 5
     rows.unpersist()
+
+
+def test_a_model_of_the_banks_own_is_trained_scored_and_decides(bank, capsys):
+    opened, run, _, _ = bank
+    settings, lake = opened.settings, opened.lake
+    assert [spec.name for spec in bank_models(opened.bank)] == ["kreditausfall"]
+    for job in (build_features.JOB, build_cases.JOB, train.JOB, score.JOB, decide.JOB):
+        assert job.refusal(settings, parser(job).parse_args([])) is None
+        assert run(job) == 0, job.name
+    cases = lake.read("training_set_kreditausfall", lake.version("training_set_kreditausfall"))
+    assert cases.count() == PEOPLE and "sleep_largest_max_60d_amt" in cases.columns
+    scores = lake.read("scores").toPandas()
+    assert len(scores) == PEOPLE and set(scores["model"]) == {"kreditausfall"} and scores["account_id"].isna().all()
+    decided = lake.read("application_decision").toPandas()
+    assert len(decided) == PEOPLE and set(decided["scored_by"]) == {"out of fold"}
+    assert decided["reason_1"].notna().any() and set(decided["decision"]) >= {"approve", "decline"}
+    riskier = decided.groupby("decision")["probability"].mean()
+    assert riskier["approve"] < riskier["decline"]
+    assert run(list_models.JOB) == 0
+    said = capsys.readouterr().out
+    assert "kreditausfall: Loss of a loan" in said and "champion   version 1 (scorecard)" in said
+    assert "loan_default: not for bank sparhaus, which does not fill loan_outcome" in said
+    assert run(train.JOB, "--model", "kreditausfal") == 2
+    assert "did you mean 'kreditausfall'?" in capsys.readouterr().err
 
 
 def test_the_latest_version_is_that_known_by_the_day(bank):
