@@ -33,6 +33,7 @@ check: $(READY) ## lint, format, types, architecture
 	$(BIN)/lint-imports
 	rm -rf build/typed && $(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --target build/typed .
 	$(BIN)/mypy -p strata.conf -p strata.features -p strata.graph -p strata.models -p strata.jobs
+	$(BIN)/python -m tests.measures
 
 test: check ## everything that must hold
 	$(BIN)/python -m pytest -n 2 --no-loadscope-reorder

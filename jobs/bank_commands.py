@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from strata.conf.banks import BankError, load_bank, read_bank
+from strata.conf.banks.modules import BankModuleError
 from strata.conf.banks.problems import nearest
 from strata.conf.banks.reading import bank_folder
 from strata.conf.contracts import Table
@@ -40,7 +41,7 @@ class Command:
             return self.body(parser.parse_args(argv))
         except SystemExit as stop:
             return int(stop.code or 0)
-        except (BankError, SettingsError, UsageError) as wrong:
+        except (BankError, BankModuleError, SettingsError, UsageError) as wrong:
             print(f"strata {self.name}: {wrong}", file=sys.stderr)
             return UsageError.exit_code
 

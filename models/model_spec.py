@@ -79,12 +79,16 @@ class Beside:
 
 @dataclass(frozen=True)
 class Variant:
-    """A scorecard tried beside the champion's: other features (patterns), or another population (SQL)."""
+    """A scorecard tried beside the champion's: other features (patterns), or another population (SQL).
+
+    With ``risk`` no model is fitted: that column itself ranks the cases.
+    """
 
     name: str
-    features: tuple[str, ...]
+    features: tuple[str, ...] = ()
     where: str | None = None
     note: str = ""
+    risk: str | None = None
     # Whether its difference to the champion's scorecard is measured on the same folds.
     is_compared: bool = False
 

@@ -9,9 +9,7 @@ from strata.conf.settings import Settings
 from strata.jobs.runtime.errors import UsageError
 from strata.jobs.runtime.tracking import CHAMPION, Tracking, has_registry
 from strata.models.model_spec import ModelSpec
-from strata.models.specs import ModelError, bank_models, model_of
-
-NONE = "it fills none of the models; strata check says what each of them needs"
+from strata.models.specs import STANDARD, ModelError, bank_models, model_of, unfilled
 
 
 def model_option(arguments: argparse.ArgumentParser) -> None:
@@ -36,8 +34,12 @@ def models_of(settings: Settings, options: argparse.Namespace) -> tuple[ModelSpe
 
 
 def why_none(settings: Settings, options: argparse.Namespace) -> str | None:
-    """Why the bank can't run a job of models: it can fill none."""
-    return None if models_of(settings, options) else NONE
+    """Why the bank can't run a job of models: it can fill none, with what each of the standard ones lacks."""
+    if models_of(settings, options):
+        return None
+    bank = load_bank(settings.bank)
+    lacking = "; ".join(f"{spec.name} needs {', '.join(unfilled(spec, bank))}" for spec in STANDARD)
+    return f"it fills no model: {lacking}"
 
 
 def champions(settings: Settings, options: argparse.Namespace) -> str:

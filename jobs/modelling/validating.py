@@ -12,7 +12,7 @@ from strata.jobs.modelling.cases import feature_names
 from strata.jobs.modelling.tables import declared_columns
 from strata.jobs.runtime.run import Context
 from strata.models.evaluation import Interval, auc_interval, score_table
-from strata.models.model_spec import BOOSTED, SCORECARD, ModelSpec, TimeSplit
+from strata.models.model_spec import BOOSTED, SCORECARD, ModelSpec, TimeSplit, Variant
 from strata.models.scorecard import ScorecardSpec, fit_scorecard
 from strata.models.validation import CrossValidation, Learner, cross_validate, paired_difference
 
@@ -63,6 +63,9 @@ def validate(
     measure(SCORECARD, rows, spec.scorecard(features), "the champion's features on all cases with an outcome")
     for variant in spec.variants:
         population = rows.where(variant.where) if variant.where else rows
+        if variant.risk:
+            figures.append(_by_column(spec, population, variant))
+            continue
         tried = feature_names(context, spec, variant.features, rows)
         measure(variant.name, population, spec.scorecard(tried), variant.note)
     measure(BOOSTED, rows, boosted, f"{spec.challenger} trees on the same features")
@@ -87,6 +90,12 @@ def _of_folds(name: str, validation: CrossValidation, note: str) -> list[Figure]
     first = validation.folds[validation.folds["repeat"] == 0]
     rows, bads = int(first["test_rows"].sum()), int(first["test_bads"].sum())
     return [Figure(name, metric, validation.interval(metric), rows, bads, note) for metric in ("auc", "ks")]
+
+
+def _by_column(spec: ModelSpec, rows: DataFrame, variant: Variant) -> Figure:
+    """What a column tells by itself, without a model."""
+    table = score_table(rows, target=spec.target, risk=str(variant.risk))
+    return Figure(variant.name, "auc", auc_interval(table), int(table.rows), int(table.bad.sum()), variant.note)
 
 
 def _difference(name: str, found: Mapping[str, CrossValidation]) -> Figure:

@@ -19,6 +19,7 @@ from pyspark import SparkContext
 from pyspark.sql import DataFrame, SparkSession
 
 from strata.conf.banks import Bank, load_bank, shipped_banks
+from strata.conf.banks.modules import BankModuleError
 from strata.conf.contracts import Table
 from strata.conf.settings import Settings, SettingsError, environments, load_settings
 from strata.jobs.runtime import ledger
@@ -213,7 +214,7 @@ def run(job: Job, argv: Sequence[str] | None = None) -> int:
         return execute(job, settings, options, open_session(session_settings(job, settings, options)))
     except SystemExit as stop:  # argparse ends this way; 2 is its usage code and ours
         return int(stop.code or 0)
-    except (SettingsError, SetupError, UsageError) as wrong:
+    except (SettingsError, SetupError, UsageError, BankModuleError) as wrong:
         print(f"strata {job.name}: {wrong}", file=sys.stderr)
         return UsageError.exit_code
 

@@ -25,7 +25,8 @@ from strata.jobs.steps.feature_answers import refusals
 
 def store(context: Context) -> FeatureStore:
     """The store over the run's lake, with every view that the bank can fill."""
-    return store_of(context.lake, context.bank)
+    with refusals():
+        return store_of(context.lake, context.bank)
 
 
 def store_of(lake: Lake, bank: Bank) -> FeatureStore:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from difflib import get_close_matches
 
 from strata.conf.banks import Bank
-from strata.conf.banks.modules import bank_module
+from strata.conf.banks.modules import BankModuleError, bank_module
 from strata.conf.contracts import Table
 from strata.conf.tables import protected_columns
 from strata.features.contracts import feature_columns
@@ -25,9 +25,12 @@ class ModelError(ValueError):
 
 
 def own_models(bank: Bank) -> tuple[ModelSpec, ...]:
-    """The values ``SPEC`` of the files in the ``models`` folder of the bank's own. Raises ``BankModuleError``."""
-    found = (getattr(bank_module(path), "SPEC", None) for path in sorted(bank.folder.glob("models/*.py")))
-    return tuple(spec for spec in found if isinstance(spec, ModelSpec))
+    """The ``SPEC`` of each file in the bank's ``models`` folder. Raises ``BankModuleError`` naming the file."""
+    found = {path: getattr(bank_module(path), "SPEC", None) for path in sorted(bank.folder.glob("models/*.py"))}
+    for path, spec in found.items():
+        if not isinstance(spec, ModelSpec):
+            raise BankModuleError(f"{path}: has no ModelSpec called SPEC; write one, or take the file away")
+    return tuple(spec for spec in found.values() if isinstance(spec, ModelSpec))
 
 
 def bank_models(bank: Bank) -> tuple[ModelSpec, ...]:

@@ -133,6 +133,8 @@ SPEC = ModelSpec(
             "scorecard with network", ("allowed:*", *NETWORK), note="neighbours as of the grant added", is_compared=True
         ),
         Variant("loan terms alone", LOAN_TERMS, note="what a bank knows of a stranger"),
+        # Hardly anybody has a neighbour, so no bin holds them and the selection drops what they say.
+        Variant("neighbours alone", risk="network_neighbour_cnt", note="their number as the score, no model"),
     ),
     decision={
         "requested_amount": "principal",

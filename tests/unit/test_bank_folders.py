@@ -174,8 +174,8 @@ def test_commands_to_set_up_a_bank(tmp_path, capsys):
     shutil.rmtree(landing)
     assert main(["ingest", "--plan", "--bank", str(target)]) == 0
     assert "bronze.bronze_konten (append)" in capsys.readouterr().out
-    assert main(["features", "--plan", "--bank", str(target)]) == 0
-    assert "can't run for bank new: no feed fills loan, loan_outcome; declare one" in capsys.readouterr().out
+    assert main(["train", "--plan", "--bank", str(target)]) == 0
+    assert "can't run for bank new: it fills no model: loan_default needs loan, " in capsys.readouterr().out
     assert main(["network", "--plan", "--bank", str(target)]) == 0
     assert "can't run" not in capsys.readouterr().out
 
@@ -270,3 +270,20 @@ def test_lines_that_are_no_rows_hide_nothing(folder):
     assert "lines: 1 can't be read; first in row 2: the line does not have 5 fields" in page
     assert "customer.gender: 1 can't be read; first in row 3" in page
     assert check_bank(folder, folder / "nowhere").exit_code == 3
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "said"),
+    [
+        ("models/one.py", "SPEC = 1", "models/one.py: has no ModelSpec called SPEC"),
+        ("models/one.py", "import nothing_of_that_name", "models/one.py: can't be imported: ModuleNotFoundError"),
+        ("views/one.py", "1 / 0", "views/one.py: can't be imported: ZeroDivisionError"),
+    ],
+)
+def test_python_of_a_bank_that_cannot_be_used_is_named(folder, capsys, name, text, said):
+    (folder / name).parent.mkdir()
+    (folder / name).write_text(text)
+    assert main(["run", "--bank", str(folder), "--plan"]) == 2
+    assert said in capsys.readouterr().err
+    assert main(["check", "--bank", str(folder)]) == 2
+    assert said in capsys.readouterr().err
