@@ -21,6 +21,7 @@ from strata.jobs import build_network, ingest, local_session, run_all, simulate_
 from strata.jobs.runtime.run import Job, execute, open_lake, parser
 from strata.jobs.runtime.tables import Lake
 
+ROOT = Path(__file__).parents[1]
 ZONE = "spark.sql.session.timeZone"
 # Which bank's lake a notebook reads, by the name of its fixture; the whole embedded one where nothing is said.
 LAKES = {"dormant_customers": "ingested", "ring_investigation": "networked"}
@@ -35,17 +36,35 @@ SHARING = {
     ),
     "embedded": ("test_whole_bank", "test_cluster", "test_feature_commands", "test_notebooks_run"),
 }
+# The scopes that take longest, in that order, of which none may be left for the end.
+LONGEST = ("simulated", "embedded")
+
+
+def scope_of(nodeid: str) -> str:
+    """The bank that a test shares with others, else its file: what has one scope runs in one process."""
+    shared = (bank for bank, parts in SHARING.items() if any(part in nodeid for part in parts))
+    return next(shared, nodeid.partition("::")[0])
 
 
 class Sharing(LoadScopeScheduling):
-    """What shares a bank runs in one process, and so does a file: nothing is made twice.
+    """What shares a bank runs in one process, and so does a file: nothing is made twice. The longest are dealt first.
 
     ``--dist loadgroup`` would do, but for pytest 9.2, whose node ids no longer follow what xdist 3.8 appends to them.
     """
 
+    def __init__(self, config: pytest.Config, log: Producer) -> None:
+        super().__init__(config, log)
+        # Scopes in the order of the tests, not by how many tests are in them.
+        config.option.loadscopereorder = False
+
     def _split_scope(self, nodeid: str) -> str:
-        shared = (bank for bank, parts in SHARING.items() if any(part in nodeid for part in parts))
-        return next(shared, nodeid.partition("::")[0])
+        return scope_of(nodeid)
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """The longest scopes first, so that the two processes end at about the same time; all others as they are found."""
+    places = {name: place for place, name in enumerate(LONGEST)}
+    items.sort(key=lambda item: places.get(scope_of(item.nodeid).rpartition("/")[2].removesuffix(".py"), len(places)))
 
 
 def pytest_xdist_make_scheduler(config: pytest.Config, log: Producer) -> Sharing:
@@ -65,6 +84,8 @@ def spark(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SparkSession]:
             "spark.sql.warehouse.dir": str(scratch / "warehouse"),
             # A log in the cache holds some 5 MB of plans, and a process of tests sees many hundred tables.
             "spark.databricks.delta.delta.log.cacheSize": "128",
+            "spark.python.daemon.module": "tests.python_daemon",
+            "spark.executorEnv.PYTHONPATH": str(ROOT),
         },
     )
     session.sparkContext.setCheckpointDir(str(scratch / "checkpoints"))
