@@ -21,7 +21,11 @@ from strata.jobs import build_network, ingest, local_session, run_all, simulate_
 from strata.jobs.runtime.run import Job, execute, open_lake, parser
 from strata.jobs.runtime.tables import Lake
 
-ROOT = Path(__file__).parents[1]
+# Python workers that start their tasks sooner.
+PYTHON_WORKERS = {
+    "spark.python.daemon.module": "tests.python_daemon",
+    "spark.executorEnv.PYTHONPATH": str(Path(__file__).parents[1]),
+}
 ZONE = "spark.sql.session.timeZone"
 # Which bank's lake a notebook reads, by the name of its fixture; the whole embedded one where nothing is said.
 LAKES = {"dormant_customers": "ingested", "ring_investigation": "networked"}
@@ -37,7 +41,16 @@ SHARING = {
     "embedded": ("test_whole_bank", "test_cluster", "test_feature_commands", "test_notebooks_run"),
 }
 # The scopes that take longest, in that order, of which none may be left for the end.
-LONGEST = ("simulated", "embedded")
+LONGEST = (
+    "simulated",
+    "embedded",
+    "test_published_slices",
+    "test_third_bank",
+    "test_graph_oracles",
+    "test_simulated_truth",
+    "test_graph_risk",
+    "test_scorecard_job",
+)
 
 
 def scope_of(nodeid: str) -> str:
@@ -84,8 +97,7 @@ def spark(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SparkSession]:
             "spark.sql.warehouse.dir": str(scratch / "warehouse"),
             # A log in the cache holds some 5 MB of plans, and a process of tests sees many hundred tables.
             "spark.databricks.delta.delta.log.cacheSize": "128",
-            "spark.python.daemon.module": "tests.python_daemon",
-            "spark.executorEnv.PYTHONPATH": str(ROOT),
+            **PYTHON_WORKERS,
         },
     )
     session.sparkContext.setCheckpointDir(str(scratch / "checkpoints"))

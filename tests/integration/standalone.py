@@ -16,11 +16,12 @@ import yaml
 
 from strata.conf.settings import Settings
 from strata.jobs.runtime.install import jar_paths, java_home
-from strata.jobs.runtime.session import SMALL_TABLES
+from strata.jobs.runtime.session import SMALL_DATA, SMALL_DATA_JVM, SMALL_TABLES, engine_settings
 
 SPARK_HOME = Path(pyspark.__file__).parent
 PROJECT = Path(__file__).parents[2]
 PROPERTIES = PROJECT / "conf" / "spark.properties"
+JVM_OPTIONS = ("spark.driver.extraJavaOptions", "spark.executor.extraJavaOptions")
 LOCAL = "127.0.0.1"
 
 
@@ -56,7 +57,13 @@ def standalone_cluster(folder: Path, *, workers: int = 2, memory: str = "2g") ->
 
 def submit(master: str, script: Path, *arguments: str, py_files: Path, log: Path, shuffles: int = 4) -> int:
     """``spark-submit`` as a platform team would call it; returns the exit code, output in ``log``."""
-    conf = {**SMALL_TABLES, "spark.ui.enabled": "false", "spark.sql.shuffle.partitions": str(shuffles)}
+    conf = {
+        **SMALL_TABLES,
+        **SMALL_DATA,
+        **{name: f"{engine_settings()[name]} {SMALL_DATA_JVM}" for name in JVM_OPTIONS},
+        "spark.ui.enabled": "false",
+        "spark.sql.shuffle.partitions": str(shuffles),
+    }
     settings = [part for key, value in conf.items() for part in ("--conf", f"{key}={value}")]
     command = [
         str(SPARK_HOME / "bin" / "spark-submit"),

@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import ast
+import os
 import re
 from collections.abc import Iterator
 from importlib import import_module
@@ -18,7 +19,7 @@ from nbclient import NotebookClient
 from nbformat import NotebookNode
 from nbformat.v4 import new_code_cell, new_notebook
 
-from tests.conftest import LAKES, Bank
+from tests.conftest import LAKES, PYTHON_WORKERS, Bank
 
 FOLDER = Path(__file__).parents[2] / "notebooks"
 NOTEBOOKS = sorted(FOLDER.glob("*.ipynb"))
@@ -82,7 +83,8 @@ def test_what_a_notebook_imports_is_there(path: Path):
 def kernel() -> Iterator[KernelManager]:
     """One kernel for all notebooks: a second Spark in a warm JVM starts and compiles in a tenth of the time."""
     manager = KernelManager(kernel_name="python3")
-    manager.start_kernel(cwd=str(FOLDER))
+    settings = " ".join(f"--conf {name}={value}" for name, value in PYTHON_WORKERS.items())
+    manager.start_kernel(cwd=str(FOLDER), env={**os.environ, "PYSPARK_SUBMIT_ARGS": f"{settings} pyspark-shell"})
     yield manager
     manager.shutdown_kernel(now=True)
 
