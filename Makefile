@@ -1,12 +1,12 @@
 # make run   sets everything up and runs the main job on the embedded bank
-# make test  passes lint, types, architecture and tests, setting up what is missing
+# make test  passes lint, types, architecture and tests, setting up what is missing; make test-all also tests at size
 SHELL := /bin/bash
 PYTHON ?= python3.11
 VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
-.PHONY: help setup run test check bench cluster-test clean
+.PHONY: help setup run test test-all check bench cluster-test clean
 
 help:
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | column -t -s "$$(printf '\t')"
@@ -35,8 +35,11 @@ check: $(READY) ## lint, format, types, architecture
 	$(BIN)/mypy -p strata.conf -p strata.features -p strata.graph -p strata.models -p strata.jobs
 	$(BIN)/python -m tests.measures
 
-test: check ## everything that must hold
-	$(BIN)/python -m pytest -n 2 --no-loadscope-reorder
+test: check ## everything that must hold, on small data
+	$(BIN)/python -m pytest -n 2
+
+test-all: check ## the same, what repeats it at size, and the cluster
+	TEST_CASES=3000 $(BIN)/python -m pytest -n 2 -m ""
 
 cluster-test: $(READY) ## the whole way and the network of people on a standalone master with two workers
 	$(BIN)/python -m pytest -m cluster

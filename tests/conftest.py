@@ -23,6 +23,11 @@ from strata.jobs import build_network, ingest, local_session, run_all, simulate_
 from strata.jobs.runtime.run import Job, execute, open_lake, parser
 from strata.jobs.runtime.tables import Lake
 
+# Python workers that start their tasks sooner.
+PYTHON_WORKERS = {
+    "spark.python.daemon.module": "tests.python_daemon",
+    "spark.executorEnv.PYTHONPATH": str(Path(__file__).parents[1]),
+}
 ZONE = "spark.sql.session.timeZone"
 # Which bank's lake a notebook reads, by the name of its fixture; the whole embedded one where nothing is said.
 LAKES = {"dormant_customers": "ingested", "ring_investigation": "networked"}
@@ -37,17 +42,44 @@ SHARING = {
     ),
     "embedded": ("test_whole_bank", "test_cluster", "test_feature_commands", "test_notebooks_run"),
 }
+# The scopes that take longest, in that order, of which none may be left for the end.
+LONGEST = (
+    "simulated",
+    "embedded",
+    "test_published_slices",
+    "test_third_bank",
+    "test_graph_oracles",
+    "test_simulated_truth",
+    "test_graph_risk",
+    "test_scorecard_job",
+)
+
+
+def scope_of(nodeid: str) -> str:
+    """The bank that a test shares with others, else its file: what has one scope runs in one process."""
+    shared = (bank for bank, parts in SHARING.items() if any(part in nodeid for part in parts))
+    return next(shared, nodeid.partition("::")[0])
 
 
 class Sharing(LoadScopeScheduling):
-    """What shares a bank runs in one process, and so does a file: nothing is made twice.
+    """What shares a bank runs in one process, and so does a file: nothing is made twice. The longest are dealt first.
 
     ``--dist loadgroup`` would do, but for pytest 9.2, whose node ids no longer follow what xdist 3.8 appends to them.
     """
 
+    def __init__(self, config: pytest.Config, log: Producer) -> None:
+        super().__init__(config, log)
+        # Scopes in the order of the tests, not by how many tests are in them.
+        config.option.loadscopereorder = False
+
     def _split_scope(self, nodeid: str) -> str:
-        shared = (bank for bank, parts in SHARING.items() if any(part in nodeid for part in parts))
-        return next(shared, nodeid.partition("::")[0])
+        return scope_of(nodeid)
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """The longest scopes first, so that the two processes end at about the same time; all others as they are found."""
+    places = {name: place for place, name in enumerate(LONGEST)}
+    items.sort(key=lambda item: places.get(scope_of(item.nodeid).rpartition("/")[2].removesuffix(".py"), len(places)))
 
 
 def pytest_xdist_make_scheduler(config: pytest.Config, log: Producer) -> Sharing:
@@ -67,6 +99,7 @@ def spark(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SparkSession]:
             "spark.sql.warehouse.dir": str(scratch / "warehouse"),
             # A log in the cache holds some 5 MB of plans, and a process of tests sees many hundred tables.
             "spark.databricks.delta.delta.log.cacheSize": "128",
+            **PYTHON_WORKERS,
         },
     )
     session.sparkContext.setCheckpointDir(str(scratch / "checkpoints"))

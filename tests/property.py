@@ -1,4 +1,4 @@
-"""Two readings that must agree on random cases: thousands of cases in one job, and the first that fails made small.
+"""Two readings that must agree on random cases: all cases in one job, and the first that fails made small.
 
 Shrinking is written here, and not left to hypothesis, because a reading is a Spark job whatever the number of cases in
 it. Here every smaller case of a step is asked in one job: 8 to 16 jobs for cases like those of the tests.
@@ -9,10 +9,14 @@ it. Here every smaller case of a step is asked in one job: 8 to 16 jobs for case
 from __future__ import annotations
 
 import math
+import os
 from collections.abc import Callable, Iterator, Sequence
 from datetime import datetime
 from decimal import Decimal
 from typing import Any
+
+# How many random cases a pair of readings is asked; ``make test-all`` asks 3,000.
+CASES = int(os.environ.get("TEST_CASES", "800"))
 
 Row = tuple[Any, ...]
 Case = dict[str, list[Row]]

@@ -12,12 +12,16 @@ from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 import pyspark
+import yaml
 
+from strata.conf.settings import Settings
 from strata.jobs.runtime.install import jar_paths, java_home
-from strata.jobs.runtime.session import SMALL_TABLES
+from strata.jobs.runtime.session import SMALL_DATA, SMALL_DATA_JVM, SMALL_TABLES, engine_settings
 
 SPARK_HOME = Path(pyspark.__file__).parent
-PROPERTIES = Path(__file__).parents[2] / "conf" / "spark.properties"
+PROJECT = Path(__file__).parents[2]
+PROPERTIES = PROJECT / "conf" / "spark.properties"
+JVM_OPTIONS = ("spark.driver.extraJavaOptions", "spark.executor.extraJavaOptions")
 LOCAL = "127.0.0.1"
 
 
@@ -53,7 +57,13 @@ def standalone_cluster(folder: Path, *, workers: int = 2, memory: str = "2g") ->
 
 def submit(master: str, script: Path, *arguments: str, py_files: Path, log: Path, shuffles: int = 4) -> int:
     """``spark-submit`` as a platform team would call it; returns the exit code, output in ``log``."""
-    conf = {**SMALL_TABLES, "spark.ui.enabled": "false", "spark.sql.shuffle.partitions": str(shuffles)}
+    conf = {
+        **SMALL_TABLES,
+        **SMALL_DATA,
+        **{name: f"{engine_settings()[name]} {SMALL_DATA_JVM}" for name in JVM_OPTIONS},
+        "spark.ui.enabled": "false",
+        "spark.sql.shuffle.partitions": str(shuffles),
+    }
     settings = [part for key, value in conf.items() for part in ("--conf", f"{key}={value}")]
     command = [
         str(SPARK_HOME / "bin" / "spark-submit"),
@@ -69,6 +79,21 @@ def submit(master: str, script: Path, *arguments: str, py_files: Path, log: Path
         return subprocess.run(
             command, env=environment(), stdout=output, stderr=subprocess.STDOUT, check=False
         ).returncode
+
+
+def on_cluster(settings: Settings, folder: Path, script: Path, *arguments: str) -> None:
+    """Submit ``script``, with the project as a wheel, to a cluster of its own whose files lie in ``folder``."""
+    wheels = folder / "wheels"
+    build = ["wheel", "--quiet", "--no-deps", "--no-build-isolation", "--wheel-dir", str(wheels), str(PROJECT)]
+    subprocess.run([sys.executable, "-m", "pip", *build], check=True)
+    conf, log = folder / "own.yml", folder / "submit.log"
+    own = {name: getattr(settings, name) for name in ("tracking_uri", "token_key_file", "reports")}
+    conf.write_text(yaml.safe_dump(own))
+    wheel = next(wheels.glob("*.whl"))
+    with standalone_cluster(folder) as master:
+        code = submit(master, script, "--conf", str(conf), "--lake", settings.lake, *arguments, py_files=wheel, log=log)
+    assert code == 0, log.read_text()[-3000:]
+    assert "local[" not in log.read_text()
 
 
 def free_port() -> int:

@@ -1,43 +1,24 @@
 """spark-submit on a standalone master and two workers gives what one process gives.
 
-``make test`` submits the jobs after ingest; ``make cluster-test`` also the whole way and the network of people.
+``make cluster-test`` submits the whole way and the network of people, ``make test-all`` also the jobs after ingest
+alone. ``make test`` submits the ingest and the features of a small bank, in ``test_third_bank``.
 """
 
 from __future__ import annotations
 
 import shutil
-import subprocess
-import sys
 from collections.abc import Iterable
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
-import yaml
 
 from strata.conf.contracts import Layer
 from strata.jobs import build_network
 from tests.conftest import Bank, bank_at, in_zone
 from tests.integration import after_ingest
-from tests.integration.standalone import standalone_cluster, submit
+from tests.integration.standalone import PROJECT, on_cluster
 from tests.integration.whole_bank import CONTRACTS, COUNTS, GOLD, differing, every_job
-
-PROJECT = Path(__file__).parents[2]
-
-
-def on_cluster(other: Bank, folder: Path, script: Path, *arguments: str) -> None:
-    """Submit ``script`` for a bank in ``folder``, with the project as a wheel."""
-    wheels = folder / "wheels"
-    build = ["wheel", "--quiet", "--no-deps", "--no-build-isolation", "--wheel-dir", str(wheels), str(PROJECT)]
-    subprocess.run([sys.executable, "-m", "pip", *build], check=True)
-    conf, log = folder / "own.yml", folder / "submit.log"
-    own = {name: getattr(other.settings, name) for name in ("tracking_uri", "token_key_file", "reports")}
-    conf.write_text(yaml.safe_dump(own))
-    wheel = next(wheels.glob("*.whl"))
-    with standalone_cluster(folder) as master:
-        code = submit(master, script, "--conf", str(conf), "--lake", other.lake, *arguments, py_files=wheel, log=log)
-    assert code == 0, log.read_text()[-3000:]
-    assert "local[" not in log.read_text()
 
 
 def comparable(name: str) -> bool:
@@ -53,10 +34,11 @@ def assert_same(bank: Bank, other: Bank, names: Iterable[str]) -> None:
             assert differing(mine, theirs, *CONTRACTS[name].key) == [], name
 
 
+@pytest.mark.slow
 def test_the_jobs_after_ingest_give_the_same(bank: Bank, tmp_path: Path):
     other = bank_at(bank.spark, tmp_path, Path(bank.settings.token_key_file))
     shutil.copytree(Path(bank.lake, "silver"), Path(other.lake, "silver"))
-    on_cluster(other, tmp_path, Path(after_ingest.__file__), "--env", "test")
+    on_cluster(other.settings, tmp_path, Path(after_ingest.__file__), "--env", "test")
     written = {name for job in every_job(after_ingest.JOB) for name in job.written(bank.settings)}
     assert {"network_risk", "scores"} <= written
     assert_same(bank, other, sorted(filter(comparable, written)))
@@ -65,7 +47,7 @@ def test_the_jobs_after_ingest_give_the_same(bank: Bank, tmp_path: Path):
 @pytest.mark.cluster
 def test_the_whole_way_gives_the_same(bank: Bank, tmp_path: Path):
     other = bank_at(bank.spark, tmp_path, Path(bank.settings.token_key_file))
-    on_cluster(other, tmp_path, PROJECT / "jobs" / "run_all.py", "--env", "test")
+    on_cluster(other.settings, tmp_path, PROJECT / "jobs" / "run_all.py", "--env", "test")
     assert_same(bank, other, (*GOLD, *COUNTS, "relationship"))
 
 
@@ -76,5 +58,5 @@ def test_the_network_of_people_is_the_same(networked: Bank, tmp_path: Path):
     settings = networked.settings.model_copy(update={"lake": str(lake), "reports": str(tmp_path / "reports")})
     other = replace(networked, root=tmp_path, settings=settings)
     day = settings.as_of.isoformat()
-    on_cluster(other, tmp_path, PROJECT / "jobs" / "build_network.py", "--env", "simulated", "--as-of", day)
+    on_cluster(other.settings, tmp_path, PROJECT / "jobs" / "build_network.py", "--env", "simulated", "--as-of", day)
     assert_same(networked, other, filter(comparable, build_network.JOB.written(settings)))

@@ -5,25 +5,19 @@ from __future__ import annotations
 import random
 from datetime import date, timedelta
 from decimal import Decimal
+from pathlib import Path
 
 import pytest
 from pyspark.sql import functions as F
 
-from strata.jobs import (
-    build_cases,
-    build_features,
-    decide,
-    feature_commands,
-    ingest,
-    list_models,
-    open_bank,
-    score,
-    train,
-)
-from strata.jobs.runtime.run import execute, parser
+from strata.jobs import build_cases, build_features, decide, ingest, list_models, open_bank, score, train
+from strata.jobs.runtime.run import execute, open_lake, parser
 from strata.models import ScorecardSpec, fit_scorecard
 from strata.models.specs import bank_models
 from tests.conftest import in_zone
+from tests.integration import ingest_and_features
+from tests.integration.standalone import on_cluster
+from tests.integration.whole_bank import differing
 
 PEOPLE, START = 120, date(2024, 1, 1)
 GRANTED = date(2024, 7, 1)
@@ -270,8 +264,7 @@ def test_files_of_any_layout_become_silver(bank):
 
 def test_features_training_set_and_scorecard_without_a_line_of_python_in_the_package(bank):
     opened, run, _, _ = bank
-    build = next(job for job in feature_commands.JOBS if job.name == "features build")
-    assert run(build, "--views", "flows") == 0
+    assert run(ingest_and_features.BUILD, "--views", "flows") == 0
     assert opened.store.published_days("flows") == {date(2024, 7, 1)}
     owners = opened.lake.read("account_holder").select("account_id", "customer_id")
     spine = opened.lake.latest("loan").join(owners, "account_id").select(
@@ -309,6 +302,18 @@ def test_a_model_of_the_banks_own_is_trained_scored_and_decides(bank, capsys):
     assert "loan_default: not for bank sparhaus, which does not fill loan_outcome" in said
     assert run(train.JOB, "--model", "kreditausfal") == 2
     assert "did you mean 'kreditausfall'?" in capsys.readouterr().err
+
+
+def test_a_cluster_of_two_workers_gives_the_same(bank, spark, tmp_path):
+    opened, _, _, root = bank
+    own = {"lake": str(tmp_path / "lake"), "token_key_file": str(root / "key")}
+    settings = opened.settings.model_copy(update=own)
+    script = Path(ingest_and_features.__file__)
+    on_cluster(settings, tmp_path, script, "--env", "test", "--bank", str(root / "sparhaus"), "--views", "flows")
+    there = open_lake(spark, settings)
+    for name in ("customer", "account", "account_holder", "transaction", "loan", "feature_customer_flows"):
+        key = there.contract(name).key
+        assert differing(opened.lake.read(name), there.read(name), *key) == [], name
 
 
 def test_the_latest_version_is_that_known_by_the_day(bank):

@@ -1,9 +1,15 @@
-"""Every notebook runs on a fresh bank and leaves it as it was; its stored outputs are whole and free of the machine."""
+"""Every notebook runs on a fresh bank and leaves it as it was; its stored outputs are whole and free of the machine.
+
+``make test`` executes the quick ones; of the others it reads the stored outputs and imports what they import.
+"""
 
 from __future__ import annotations
 
+import ast
+import os
 import re
 from collections.abc import Iterator
+from importlib import import_module
 from pathlib import Path
 
 import nbformat
@@ -13,10 +19,12 @@ from nbclient import NotebookClient
 from nbformat import NotebookNode
 from nbformat.v4 import new_code_cell, new_notebook
 
-from tests.conftest import LAKES, Bank
+from tests.conftest import LAKES, PYTHON_WORKERS, Bank
 
 FOLDER = Path(__file__).parents[2] / "notebooks"
 NOTEBOOKS = sorted(FOLDER.glob("*.ipynb"))
+# Notebooks that take a minute or more.
+SLOW = {"berka_tour", "dormant_customers", "feature_walk"}
 MACHINE = re.compile(r"/(work|tmp|home|root|Users)/|Traceback|\bWARN|Warning")
 
 
@@ -56,11 +64,27 @@ def test_stored_outputs_say_nothing_of_the_machine(path: Path):
     assert [cell.execution_count for cell in code_cells(notebook)] == list(range(1, len(code_cells(notebook)) + 1))
 
 
+def imported(notebook: NotebookNode) -> Iterator[tuple[str, str]]:
+    """Each name that the notebook imports from the package, with its module."""
+    for cell in code_cells(notebook):
+        for part in ast.walk(ast.parse(cell.source)):
+            if isinstance(part, ast.ImportFrom) and (part.module or "").startswith("strata"):
+                yield from ((part.module, name.name) for name in part.names)
+
+
+@pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
+def test_what_a_notebook_imports_is_there(path: Path):
+    names = [*imported(nbformat.read(path, as_version=4))]
+    assert names
+    assert [name for module, name in names if not hasattr(import_module(module), name)] == []
+
+
 @pytest.fixture(scope="module")
 def kernel() -> Iterator[KernelManager]:
     """One kernel for all notebooks: a second Spark in a warm JVM starts and compiles in a tenth of the time."""
     manager = KernelManager(kernel_name="python3")
-    manager.start_kernel(cwd=str(FOLDER))
+    settings = " ".join(f"--conf {name}={value}" for name, value in PYTHON_WORKERS.items())
+    manager.start_kernel(cwd=str(FOLDER), env={**os.environ, "PYSPARK_SUBMIT_ARGS": f"{settings} pyspark-shell"})
     yield manager
     manager.shutdown_kernel(now=True)
 
@@ -77,7 +101,10 @@ def fresh(kernel: KernelManager, lake: str) -> None:
 
 
 @pytest.mark.notebook
-@pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
+@pytest.mark.parametrize(
+    "path",
+    [pytest.param(path, marks=[pytest.mark.slow] if path.stem in SLOW else [], id=path.stem) for path in NOTEBOOKS],
+)
 def test_notebook_runs_with_its_stored_outputs_and_writes_nothing_to_the_lake(
     path: Path, request: pytest.FixtureRequest, kernel: KernelManager
 ):
