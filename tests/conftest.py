@@ -23,11 +23,6 @@ from strata.jobs import build_network, ingest, local_session, run_all, simulate_
 from strata.jobs.runtime.run import Job, execute, open_lake, parser
 from strata.jobs.runtime.tables import Lake
 
-# Python workers that start their tasks sooner.
-PYTHON_WORKERS = {
-    "spark.python.daemon.module": "tests.python_daemon",
-    "spark.executorEnv.PYTHONPATH": str(Path(__file__).parents[1]),
-}
 ZONE = "spark.sql.session.timeZone"
 # Which bank's lake a notebook reads, by the name of its fixture; the whole embedded one where nothing is said.
 LAKES = {"dormant_customers": "ingested", "ring_investigation": "networked"}
@@ -99,7 +94,6 @@ def spark(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SparkSession]:
             "spark.sql.warehouse.dir": str(scratch / "warehouse"),
             # A log in the cache holds some 5 MB of plans, and a process of tests sees many hundred tables.
             "spark.databricks.delta.delta.log.cacheSize": "128",
-            **PYTHON_WORKERS,
         },
     )
     session.sparkContext.setCheckpointDir(str(scratch / "checkpoints"))

@@ -22,6 +22,8 @@ SMALL_DATA: Mapping[str, str] = {"spark.sql.codegen.wholeStage": "false", "spark
 SMALL_DATA_JVM = "-XX:TieredStopAtLevel=1"
 # Only what needs a person: without this file Spark talks at every start.
 LOG_SETTINGS = files("strata.conf").joinpath("log4j2.properties")
+# What starts the Python workers: without Spark's archives on their path they begin their tasks sooner.
+WORKERS = "strata.jobs.runtime.python_daemon"
 DEFAULT_TIMEZONE = "Asia/Shanghai"
 
 
@@ -63,6 +65,7 @@ def local_session(
         DRIVER_JVM: " ".join([f"-Dlog4j2.configurationFile={LOG_SETTINGS} {JVM}", *compiler, engine[DRIVER_JVM]]),
         "spark.driver.bindAddress": "127.0.0.1",
         "spark.driver.host": "127.0.0.1",
+        "spark.python.daemon.module": WORKERS,
         "spark.sql.session.timeZone": timezone,
         "spark.sql.shuffle.partitions": str(shuffle_partitions),
         **SMALL_TABLES,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Iterator
+from dataclasses import replace
 from datetime import date
 from pathlib import Path
 
@@ -14,8 +15,9 @@ from pyspark.sql import functions as F
 from strata.conf.banks.reading import bank_folder
 from strata.conf.settings import load_settings
 from strata.jobs import build_cases, build_network, decide, ingest, score, simulate_bank, train
-from strata.jobs.runtime.run import Job, in_order
+from strata.jobs.runtime.run import Context, Job, in_order
 from strata.jobs.runtime.tables import UndeclaredTableError
+from strata.jobs.steps import network, people
 from strata.models.evaluation import auc
 from strata.models.score_table import ScoreTable
 from strata.models.specs import application_default, bank_models
@@ -44,6 +46,7 @@ settings:
     numbers:
       credit:
         applies_monthly: 0.25
+        history_months: 2
         refused: 0.25
         products:
           consumer: {share: 0.52, rate: 0.078, incomes: 5.0, terms: [12, 24, 36], pd: 0.12}
@@ -52,7 +55,18 @@ settings:
       spending: {payments_monthly: 2, transfers_monthly: 0.5, cash_monthly: 0.5}
   gates: {quarantine_rows: 20}
 """
-WAY = (simulate_bank.JOB, ingest.JOB, build_network.JOB, build_cases.JOB, train.JOB, score.JOB, decide.JOB)
+
+
+def around_applicants(context: Context) -> None:
+    """Of the network what this model reads: ties, and what those around an applicant were known to be."""
+    network.build(context)
+    people.tie(context)
+    people.spread_to_applicants(context)
+
+
+# All that the network says besides is tested on the simulated bank.
+TIES = replace(build_network.JOB, body=around_applicants)
+WAY = (simulate_bank.JOB, ingest.JOB, TIES, build_cases.JOB, train.JOB, score.JOB, decide.JOB)
 SPEC = application_default.SPEC
 
 

@@ -19,7 +19,7 @@ from nbclient import NotebookClient
 from nbformat import NotebookNode
 from nbformat.v4 import new_code_cell, new_notebook
 
-from tests.conftest import LAKES, PYTHON_WORKERS, Bank
+from tests.conftest import LAKES, Bank
 
 FOLDER = Path(__file__).parents[2] / "notebooks"
 NOTEBOOKS = sorted(FOLDER.glob("*.ipynb"))
@@ -83,8 +83,7 @@ def test_what_a_notebook_imports_is_there(path: Path):
 def kernel() -> Iterator[KernelManager]:
     """One kernel for all notebooks: a second Spark in a warm JVM starts and compiles in a tenth of the time."""
     manager = KernelManager(kernel_name="python3")
-    settings = " ".join(f"--conf {name}={value}" for name, value in PYTHON_WORKERS.items())
-    manager.start_kernel(cwd=str(FOLDER), env={**os.environ, "PYSPARK_SUBMIT_ARGS": f"{settings} pyspark-shell"})
+    manager.start_kernel(cwd=str(FOLDER))
     yield manager
     manager.shutdown_kernel(now=True)
 
