@@ -62,8 +62,7 @@ def _init(options: argparse.Namespace) -> int:
     if options.raw:
         print(f"\nproposed by what was found: look at every file, then\n  strata check --bank {folder}")
         return 0
-    print(f"\nnext:\n  strata check --bank {folder}\n  strata ingest --bank {folder}")
-    print(f"  strata features build --bank {folder}\n  strata network --bank {folder}")
+    print(f"\nnext:\n  strata check --bank {folder}\n  strata run --bank {folder}\n  strata models --bank {folder}")
     return 0
 
 

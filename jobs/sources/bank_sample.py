@@ -8,8 +8,10 @@ from collections.abc import Iterable, Sequence
 from datetime import date, timedelta
 from pathlib import Path
 
-CUSTOMERS, FIRST, DAYS = 60, date(2024, 7, 1), 184
+CUSTOMERS, FIRST, DAYS = 120, date(2024, 7, 1), 184
 DROP = FIRST + timedelta(days=DAYS - 1)
+# Whoever has a loan was granted it after three months of postings; what became of it is known at the end.
+GRANTED = date(2024, 10, 1)
 
 BANK = """\
 # Who the bank is. `strata check --bank {folder}` says what is wrong here and what can be filled.
@@ -85,18 +87,103 @@ tables:
     known: next_morning
     references: {account_id: account}
 """
+LOAN = """\
+# Granted loans, and whether they were lost: that column is this bank's own, declared in tables/loan.yml.
+notation: {decimal: ",", thousands: ".", days: dd.MM.yyyy}
+columns: [vertrag, konto, datum, summe, laufzeit, rate, ausfall]
+tables:
+  loan:
+    fields:
+      loan_id: {from: vertrag, id: loan}
+      account_id: {from: konto, id: account}
+      opened_on: datum
+      principal: summe
+      term_months: laufzeit
+      instalment_amt: rate
+      was_lost: {from: ausfall, map: {J: 1, N: 0}}
+    event: opened_on
+    known: opened_on
+    references: {account_id: account}
+"""
+LOAN_TABLE = """\
+# Columns beside those of the standard table; a table of the bank's own has a grain, a description and a key too.
+columns:
+  was_lost: {type: int, nullable: true, description: 1 when the loan was lost}
+"""
+MODEL = '''\
+"""Which loans are lost: a model of this bank's own, for `strata train --model loan_loss` and the other jobs."""
+
+from pyspark.sql import functions as F
+
+from strata.conf.contracts import col
+from strata.models import ModelSpec, Outcome, Population
+
+
+def granted(tables, as_of):
+    """One row per loan, as of the morning of its grant: features see what was known before, and nothing else."""
+    owners = tables["account_holder"].where("role = 'owner'").select("account_id", "customer_id")
+    loans = tables["loan"].where(F.col("known_ts") <= F.lit(as_of.isoformat()).cast("timestamp"))
+    return loans.join(owners, "account_id").withColumn("at", F.to_timestamp("opened_on"))
+
+
+def lost(cases, tables, as_of):
+    """1 bad, 0 good, null while it is not known; and in words."""
+    state = F.when(F.col("was_lost") == 1, "bad").when(F.col("was_lost") == 0, "good").otherwise("unknown")
+    return cases.withColumns({"is_bad": F.col("was_lost"), "outcome_state": state})
+
+
+SPEC = ModelSpec(
+    name="loan_loss",
+    title="Loss of a granted loan",
+    entity="customer",
+    population=Population(
+        description="Granted loans, as of the morning of the grant.",
+        key="loan_id",
+        columns=(
+            col("loan_id", "bigint", "the loan"),
+            col("customer_id", "bigint", "who owes it; a fold has all cases of one"),
+            col("account_id", "bigint", "the account that it is paid from"),
+            col("at", "timestamp", "the moment as of which features are computed"),
+            col("principal", "decimal(18,2)", "amount granted"),
+            col("term_months", "int", "agreed term"),
+            col("instalment_amt", "decimal(18,2)", "monthly instalment"),
+        ),
+        reads=("loan", "account_holder"),
+        needs=("loan.was_lost",),
+        cases=granted,
+    ),
+    outcome=Outcome(description="Bad: lost.", reads=(), label=lost),
+    features=("allowed:*",),      # all that the purpose may use; names and patterns such as allowed:flows_* too
+    purpose="credit_risk",
+    card={"max_features": 5, "reasons": 3},
+    repeats=1,
+    # What a credit decision needs, as SQL on a case with its features; without it the model decides nothing.
+    decision={
+        "requested_amount": "principal",
+        "term_months": "term_months",
+        "instalment_amt": "instalment_amt",
+        "monthly_income_amt": "CAST(flows_in_sum_90d_amt AS DOUBLE) / 3",
+        "has_whole_history": "TRUE",
+        "neighbour_default_ratio": "CAST(NULL AS DOUBLE)",
+        "component_size": "CAST(NULL AS BIGINT)",
+    },
+)
+'''
 
 
 def write_sample(folder: Path) -> list[str]:
     """Write the bank; returns the files in it. The folder must not have a bank yet."""
-    (folder / "feeds").mkdir(parents=True, exist_ok=True)
     declared = {
         "bank.yml": BANK.format(folder=folder, name=bank_name(folder), as_of=DROP + timedelta(days=1)),
         "feeds/kunden.yml": CUSTOMER,
         "feeds/konten.yml": ACCOUNT,
         "feeds/buchungen.yml": POSTING,
+        "feeds/kredite.yml": LOAN,
+        "tables/loan.yml": LOAN_TABLE,
+        "models/loan_loss.py": MODEL,
     }
     for name, text in declared.items():
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
         (folder / name).write_text(text, encoding="utf-8")
     return [*declared, *_write_files(folder / "landing" / DROP.isoformat())]
 
@@ -110,7 +197,7 @@ def bank_name(folder: Path) -> str:
 def _write_files(landing: Path) -> list[str]:
     landing.mkdir(parents=True, exist_ok=True)
     draw = random.Random(1)
-    customers, accounts = [], []
+    customers, accounts, loans = [], [], []
     postings: list[list[str]] = []
     for number in range(1, CUSTOMERS + 1):
         kunde, konto = f"K{number:04d}", f"{number * 7919:010d}"
@@ -118,22 +205,33 @@ def _write_files(landing: Path) -> list[str]:
         born = date(draw.randrange(1950, 2004), draw.randrange(1, 13), draw.randrange(1, 29))
         customers.append([kunde, _day(born), draw.choice("wm"), f"+4930{draw.randrange(10**6):06d}", _day(since)])
         accounts.append([konto, kunde, _day(since)])
-        postings += _postings(konto, draw, len(postings))
+        wage = draw.randrange(180_000, 520_000)
+        postings += _postings(konto, wage, draw, len(postings))
+        loans.append(_loan(number, konto, wage, draw))
     written = {
         "kunden.csv": ("kunde;geburt;geschlecht;telefon;seit", customers),
         "konten.csv": ("konto;kunde;eroeffnet", accounts),
         "buchungen.csv": ("nr;konto;zeit;betrag;art;gegenkonto;saldo", postings),
+        "kredite.csv": ("vertrag;konto;datum;summe;laufzeit;rate;ausfall", loans),
     }
     for name, (header, rows) in written.items():
         _write_csv(landing / name, header.split(";"), rows)
     return [f"landing/{landing.name}/{name}" for name in written]
 
 
-def _postings(konto: str, draw: random.Random, before: int) -> list[list[str]]:
+def _loan(number: int, konto: str, wage: int, draw: random.Random) -> list[str]:
+    """A loan that is lost the more often the less its owner earns."""
+    instalment, months = draw.randrange(15_000, 60_000), draw.choice([12, 24, 36])
+    lost = draw.random() < (0.75 if wage < 280_000 else 0.08)
+    granted = _day(GRANTED + timedelta(days=draw.randrange(0, 60)))
+    return [f"V{number:05d}", konto, granted, _money(instalment * months), str(months), _money(instalment),
+            "J" if lost else "N"]  # fmt: skip
+
+
+def _postings(konto: str, wage: int, draw: random.Random, before: int) -> list[list[str]]:
     """Wages once a month and payments in between; the balance never falls below nothing."""
     rows: list[list[str]] = []
     balance = draw.randrange(50_000, 400_000)
-    wage = draw.randrange(180_000, 520_000)
     for day in range(DAYS):
         moment = FIRST + timedelta(days=day)
         cents = wage if moment.day == 28 else -draw.randrange(500, 18_000) if draw.random() < 0.35 else 0

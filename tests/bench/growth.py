@@ -15,7 +15,7 @@ import numpy as np
 from strata.conf.settings import load_settings
 from strata.jobs import run_all
 from strata.jobs.runtime.ledger import code_version
-from strata.jobs.runtime.run import open_session
+from strata.jobs.runtime.run import in_order, open_session
 from tests.bench.book import copy_book
 from tests.bench.kept import RESULTS, Measurement, apart, kept, table, write
 from tests.bench.meter import metered, run_job
@@ -64,7 +64,7 @@ def measure(copies: int) -> Measurement:
         )
         steps = {}
         spark = open_session(settings)
-        for step in run_all.JOB.steps:
+        for step in in_order(run_all.JOB.steps, settings):
             with metered(spark) as reading:
                 run_job(step, settings, spark)
             steps[step.name] = vars(reading)

@@ -13,8 +13,8 @@ import pandas as pd
 from pyspark.sql import DataFrame, SparkSession
 
 from strata.conf.settings import load_settings
-from strata.jobs import build_features, ingest
-from strata.jobs.runtime.tables import Lake
+from strata.jobs import build_cases, build_network, ingest
+from strata.jobs.runtime.run import open_lake
 from strata.models.specs import loan_default as loans
 from strata.models.validation import assign_folds
 from tests.bench.kept import HERE, SCRATCH, stamp_of
@@ -166,9 +166,9 @@ def _berka(spark: SparkSession) -> pd.DataFrame:
     places = {"lake": f"{root}/lake", "reports": f"{root}/reports", "token_key_file": f"{root}/token.key"}
     settings = load_settings("test", **places, tracking_uri=f"sqlite:///{root}/mlflow.db")
     spark.conf.set("spark.sql.session.timeZone", settings.bank_timezone)
-    for job in (ingest.JOB, build_features.JOB):
+    for job in (ingest.JOB, build_network.JOB, build_cases.JOB):
         run_job(job, settings, spark)
-    rows = Lake(spark, settings.lake).read(loans.TRAINING_SET).orderBy("loan_id").toPandas()
+    rows = open_lake(spark, settings).read(loans.TRAINING_SET).orderBy("loan_id").toPandas()
     features = rows[list(loans.features())].astype("float64")
     keys = {ID: rows["loan_id"], GROUP: rows[loans.GROUP], BAD: rows[loans.TARGET].astype(int)}
     return pd.concat([pd.DataFrame(keys), features], axis=1)

@@ -65,7 +65,7 @@ CIRCLE = {"customer_id": "account_holder"}
         (POSTING, (*FIELDS, "purpose", TWO_WAYS), "give one of sql and map, not both"),
         (POSTING, (*FIELDS, "purpose", FUNCTION), "functions.py with a function"),
         (POSTING, (*TABLE, "event", "ocurred_at"), "event: 'ocurred_at' is no column here; did you mean occurred_at?"),
-        (POSTING, (*TABLE, "references", {"account_id": "loan"}), "no feed fills loan; leave the reference out"),
+        (POSTING, (*TABLE, "references", {"account_id": "card"}), "no feed fills card; leave the reference out"),
         (POSTING, (*TABLE, "references", {"acount_id": "account"}), "no such field; did you mean account_id?"),
         (CUSTOMER, ("tables", "customer", "references", CIRCLE), "refer to each other in a circle"),
     ],
@@ -157,6 +157,8 @@ def test_commands_to_set_up_a_bank(tmp_path, capsys):
     assert "2024-12-31/buchungen.csv: 1,000 rows read as declared" in page
     assert "table account_holder: 6 of 6 columns" in page and "view consumption: 27 of 48 features" in page
     assert "view bureau: table bureau_report" in page
+    assert "model loan_loss: Loss of a granted loan; decides its cases" in page
+    assert "model application_default: loan_application, delinquency" in page
     landing = target / "landing" / "2024-12-31"
     lines = (landing / "kunden.csv").read_text().splitlines()
     (landing / "kunden.csv").write_text(
@@ -175,7 +177,10 @@ def test_commands_to_set_up_a_bank(tmp_path, capsys):
     assert main(["ingest", "--plan", "--bank", str(target)]) == 0
     assert "bronze.bronze_konten (append)" in capsys.readouterr().out
     assert main(["train", "--plan", "--bank", str(target)]) == 0
-    assert "can't run for bank new: it fills no model: loan_default needs loan, " in capsys.readouterr().out
+    assert "features.training_set_loan_loss" in capsys.readouterr().out
+    (target / "models" / "loan_loss.py").unlink()
+    assert main(["train", "--plan", "--bank", str(target)]) == 0
+    assert "can't run for bank new: it fills no model: loan_default needs " in capsys.readouterr().out
     assert main(["network", "--plan", "--bank", str(target)]) == 0
     assert "can't run" not in capsys.readouterr().out
 
