@@ -102,7 +102,7 @@ def test_a_changed_file_is_read_anew(folder):
 
 
 def test_own_tables_and_columns_stand_beside_the_standard_ones(folder):
-    (folder / "tables").mkdir()
+    (folder / "tables").mkdir(exist_ok=True)
     (folder / "tables" / "customer.yml").write_text("columns: {milieu: {type: string, nullable: true, description: m}}")
     (folder / "tables" / "pet.yml").write_text(
         "grain: one row per pet\ndescription: Pets.\nkey: [pet_id, known_ts]\n"
@@ -286,7 +286,7 @@ def test_lines_that_are_no_rows_hide_nothing(folder):
     ],
 )
 def test_python_of_a_bank_that_cannot_be_used_is_named(folder, capsys, name, text, said):
-    (folder / name).parent.mkdir()
+    (folder / name).parent.mkdir(exist_ok=True)
     (folder / name).write_text(text)
     assert main(["run", "--bank", str(folder), "--plan"]) == 2
     assert said in capsys.readouterr().err
