@@ -27,6 +27,7 @@ from strata.jobs.runtime.catalog import TABLES, contracts_of
 from strata.jobs.runtime.errors import JobError, UsageError
 from strata.jobs.runtime.install import SetupError
 from strata.jobs.runtime.lock import Lock, job_lock
+from strata.jobs.runtime.owner import require_owner
 from strata.jobs.runtime.progress import Progress
 from strata.jobs.runtime.session import local_session
 from strata.jobs.runtime.tables import Lake, Reach
@@ -260,6 +261,7 @@ class _Run:
             with job_lock(context.spark, root, name, context.run_id, hours=hours) as lock:
                 # A run whose lock was taken over neither writes nor succeeds.
                 context.lake.before_write = lock.require
+                require_owner(context.spark, root, context.bank.name)
                 return self._locked(lock)
         except JobError as wrong:
             context.progress.line(f"stopped: {wrong}")

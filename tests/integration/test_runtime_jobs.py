@@ -264,6 +264,15 @@ def test_steps_stop_at_the_first_failure(spark, tmp_path):
     assert not Lake(spark, str(tmp_path)).exists("customer")
 
 
+def test_a_lake_is_one_banks(spark, tmp_path, capsys):
+    assert run_job(spark, WRITER, tmp_path) == 0
+    other = load_settings("simulated", lake=str(tmp_path), as_of=date(2000, 1, 1))
+    assert execute(WRITER, other, parser(WRITER).parse_args([]), spark) == 2
+    said = capsys.readouterr().err
+    assert f"lake {tmp_path} is that of bank berka; name another with --lake, or that bank with --bank" in said
+    assert run_job(spark, WRITER, tmp_path) == 0
+
+
 def test_tokens_join_and_hide(spark, tmp_path):
     key_file = tmp_path / "token.key"
     key = load_key(str(key_file), make=True)
