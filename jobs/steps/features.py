@@ -18,6 +18,7 @@ from strata.features.views import bank_views, network_views
 from strata.jobs.runtime.run import Context
 from strata.jobs.runtime.slices import FeatureTables
 from strata.jobs.runtime.tables import Lake
+from strata.jobs.steps.data_coverage import coverage_of
 from strata.jobs.steps.feature_answers import refusals
 from strata.models.specs import loan_default as loans
 
@@ -32,7 +33,9 @@ def store(context: Context) -> FeatureStore:
 def store_of(lake: Lake, bank: Bank) -> FeatureStore:
     """The store over a lake, with every view that the bank can fill, the network's once its job has run."""
     later = tuple(view for view in network_views() if view.entity.name in bank.entities and lake.exists(view.source))
-    return FeatureStore(lake.spark, FeatureTables(lake), views=(*bank_views(bank), *later), consents=consents_of(bank))
+    views = (*bank_views(bank), *later)
+    known = coverage_of(lake, bank)
+    return FeatureStore(lake.spark, FeatureTables(lake), views=views, consents=consents_of(bank), coverage=known)
 
 
 def consents_of(bank: Bank) -> Consents | None:
