@@ -3,8 +3,9 @@
 from strata.features.asof import point_in_time_join
 from strata.features.compute import compute
 from strata.features.consent import ConsentPolicy, PurposeRule, consented
+from strata.features.coverage import Begin, Coverage
 from strata.features.definitions import Entity, Feature, FeatureView, derived, state, windowed
-from strata.features.inputs import FeatureError, FeatureTypeError, unusable_rows
+from strata.features.inputs import FeatureError, FeatureTypeError, FeatureWarning, unusable_rows
 from strata.features.labels import LabelSpec, label, maturity
 from strata.features.leakage import LeakageReport, TableClock, leakage_check
 from strata.features.links import Link
@@ -19,15 +20,18 @@ from strata.features.store import FeatureStore
 from strata.features.windows import windowed_aggregates
 
 __all__ = [
+    "Begin",
     "Build",
     "ConsentPolicy",
     "Consents",
+    "Coverage",
     "Entity",
     "Feature",
     "FeatureError",
     "FeatureStore",
     "FeatureTypeError",
     "FeatureView",
+    "FeatureWarning",
     "PURPOSES",
     "STANDARD_POLICY",
     "LabelSpec",

@@ -33,6 +33,10 @@ class FeatureTypeError(TypeError):
     """An argument or column of a feature call is of a type that it can't be; the message names which."""
 
 
+class FeatureWarning(UserWarning):
+    """An answer that is given, and that may not be what was meant; the message says why and what to do."""
+
+
 def quoted(name: str) -> Column:
     """The column of exactly this name, dots and spaces included."""
     return F.col("`" + name.replace("`", "``") + "`")

@@ -31,6 +31,8 @@ class Manifest:
     spine_hash: str
     # Whether the features are those of published slices; ``tables`` then names the published tables.
     published: bool = False
+    # How rows were treated that look at time for which the data are not whole.
+    coverage: str = "refuse"
 
     def to_json(self) -> str:
         """As JSON text."""

@@ -14,8 +14,16 @@ from strata.conf.tables import protected_columns
 from strata.features.compute import compute_features, plan_passes
 from strata.features.consent import HAS_CONSENT
 from strata.features.contracts import feature_table
+from strata.features.coverage import Coverage, Need, check_mode, check_whole, checkable, needs, treated, with_flags
 from strata.features.definitions import Feature, FeatureView
-from strata.features.inputs import FeatureError, FeatureTypeError, check_column, check_frame, check_instant, quoted
+from strata.features.inputs import (
+    FeatureError,
+    FeatureTypeError,
+    check_column,
+    check_frame,
+    check_instant,
+    quoted,
+)
 from strata.features.manifest import Manifest, fingerprint
 from strata.features.materialize import AS_OF, Build, cells
 from strata.features.missing import missing_rule
@@ -45,14 +53,18 @@ class FeatureStore:
         views: Iterable[FeatureView] = (),
         consents: Consents | None | Unsaid = UNSAID,
         sensitive: Iterable[str] | None = None,
+        coverage: Coverage | None = None,
     ) -> None:
         """``spark`` is the session (its time zone is the bank's); ``tables`` gives tables and their versions.
 
         ``consents`` is the table of what people have consented to, or ``None`` to say that consent is not checked
         here; without it, purposes that people have to opt in to (marketing) are refused.
         ``sensitive`` are columns that no training set may be made of: those that the contracts protect, unless said.
+        ``coverage`` says from when on which tables are whole; without it nothing is known of that, and no row is
+        checked.
         """
         self._spark, self._tables, self._consents = spark, tables, consents
+        self._coverage = coverage or Coverage()
         self._sensitive = frozenset(protected_columns() if sensitive is None else sensitive)
         self._views: dict[str, FeatureView] = {}
         for view in views:
@@ -164,6 +176,7 @@ class FeatureStore:
         versions: Mapping[str, int | None] | None = None,
         published: bool = False,
         now: date | None = None,
+        coverage: str = "refuse",
     ) -> DataFrame:
         """Every spine row once: its columns, the features (names or patterns such as ``income_*``), the label last.
 
@@ -175,9 +188,16 @@ class FeatureStore:
         ``versions`` pins tables (else as the run sees them). ``now`` is the day on which consent is asked
         for, needed where the store has consents and the purpose asks for them.
 
+        ``coverage`` says what becomes of rows whose windows the data don't hold (see ``Coverage``), since a window
+        without events says nothing there: ``refuse`` (the default) refuses rows outside the time of which there
+        are data, with their number and the views, and warns of rows whose windows are cut short; ``strict`` refuses
+        those too; ``flag`` marks each view's in a column ``<view>_is_whole``, after the features; ``null`` makes the
+        features of such a view null. A view's window is the longest of its features that are asked for, so shorter
+        ones may be whole where longer ones are not.
+
         Raises ``FeatureError``, naming view or column, when a feature may not be used for ``purpose``,
-        identifies a person, or is made of a sensitive column; when a row has no consent; when a day
-        that is asked for has not been published.
+        identifies a person, or is made of a sensitive column; when a row has no consent or is not whole; when
+        a day that is asked for has not been published.
         """
         check_frame("spine", spine)
         check_instant("at", spine, "spine", at)
@@ -185,11 +205,13 @@ class FeatureStore:
             check_column("label", spine, "spine", label)
         chosen = self.chosen(features, purpose=purpose)
         self._check_consent(spine, purpose, at, now)
+        needed = self._check_coverage(spine, chosen, at, coverage)
         pinned = versions or {}
         if published:
             rows = with_slices(self._slices(), chosen, self.views, spine, at=at, versions=pinned)
         else:
             rows = compute_features(chosen, self.views, spine, self._sources(chosen, pinned), at=at)
+        rows = treated(rows, chosen, needed, self._coverage, self._tables.read, at=at, mode=coverage)
         columns = [name for name in rows.columns if name != label] + ([label] if label else [])
         return rows.select(*(quoted(name) for name in columns))
 
@@ -202,11 +224,13 @@ class FeatureStore:
         purpose: str,
         at: str = "at",
         published: bool = False,
+        coverage: str = "refuse",
     ) -> Manifest:
         """The manifest of ``training_set`` with the same arguments. One scan of the spine; raises as it does.
 
-        Consent is not looked up row by row: that is for the training set to do.
+        Consent and coverage are not looked up row by row: that is for the training set to do.
         """
+        check_mode(coverage)
         chosen = self.chosen(features, purpose=purpose)
         asks_people(self._consents, purpose)
         views = {name: self._views[name] for name in dict.fromkeys(feature.view for feature in chosen)}
@@ -225,6 +249,7 @@ class FeatureStore:
             spine_rows=rows,
             spine_hash=digest,
             published=published,
+            coverage=coverage,
         )
 
     def rebuild(self, spine: DataFrame, manifest: Manifest, *, now: date | None = None) -> DataFrame:
@@ -232,7 +257,12 @@ class FeatureStore:
 
         Raises ``FeatureError`` when the spine, a view's definition or the time zone is not the manifest's.
         """
-        asked: dict[str, Any] = {"purpose": manifest.purpose, "at": manifest.at, "published": manifest.published}
+        asked: dict[str, Any] = {
+            "purpose": manifest.purpose,
+            "at": manifest.at,
+            "published": manifest.published,
+            "coverage": manifest.coverage,
+        }
         found = self.manifest(spine, manifest.features, manifest.label, **asked)
         for part in ("spine_rows", "spine_hash", "timezone", "views"):
             if getattr(found, part) != getattr(manifest, part):
@@ -247,13 +277,17 @@ class FeatureStore:
         *,
         purpose: str | None = None,
         now: date | None = None,
+        coverage: str | None = None,
     ) -> DataFrame:
         """Every entity that existed, and was known, at the start of bank day ``ds``: keys, ``as_of_date``, features.
 
         Features are as of that midnight, so nothing of the day itself is in them. With ``purpose`` the
         rules of ``training_set`` hold, and patterns such as ``allowed:*`` mean what it may use; entities without
-        consent to the purpose, as of ``ds`` and as of ``now``, are left out. Raises ``FeatureError`` on an entity
-        without views, and as ``training_set`` does.
+        consent to the purpose, as of ``ds`` and as of ``now``, are left out.
+
+        Without ``coverage`` the values are those that slices hold: computed from what there is, also in the first
+        year of a bank's data. With it, rows are treated as ``training_set`` does, which also checks the slices that
+        it reads. Raises ``FeatureError`` on an entity without views, and as ``training_set`` does.
         """
         if not isinstance(ds, date):
             raise FeatureTypeError(f"ds: a date is expected, not {type(ds).__name__}")
@@ -264,12 +298,17 @@ class FeatureStore:
         if purpose is not None and asks_people(self._consents, purpose):
             asked = with_consent(self._consents, spine, self._tables.read, purpose=purpose, at=AS_OF, now=now)
             spine = asked.where(HAS_CONSENT).drop(HAS_CONSENT)
-        return compute_features(chosen, self.views, spine, self._sources(chosen, {}), at=AS_OF)
+        needed = {} if coverage is None else self._check_coverage(spine, chosen, AS_OF, coverage)
+        rows = compute_features(chosen, self.views, spine, self._sources(chosen, {}), at=AS_OF)
+        if coverage is None:
+            return rows
+        return treated(rows, chosen, needed, self._coverage, self._tables.read, at=AS_OF, mode=coverage)
 
     def published(self, entity: str, ds: date, features: str | Sequence[str] = "*") -> DataFrame:
         """The published slices of bank day ``ds`` side by side: keys, ``as_of_date``, features.
 
-        One shuffle of each view's slice. Raises ``FeatureError`` when one of them does not stand.
+        They hold what was computed from the data that there were: ``training_set(published=True)`` checks from when on
+        those are whole. One shuffle of each view's slice. Raises ``FeatureError`` when one of them does not stand.
         """
         chosen = self._of_entity(entity, self.chosen(features))
         views = [self._views[name] for name in dict.fromkeys(feature.view for feature in chosen)]
@@ -319,6 +358,16 @@ class FeatureStore:
         if asks_people(self._consents, purpose):
             found = with_consent(self._consents, spine, self._tables.read, purpose=purpose, at=at, now=now)
             check_consent(found, purpose)
+
+    def _check_coverage(self, spine: DataFrame, chosen: Sequence[Feature], at: str, mode: str) -> dict[str, list[Need]]:
+        """What the chosen features look at; raises when the mode is to refuse a row of the spine."""
+        check_mode(mode)
+        needed = needs(chosen, self._views)
+        known = checkable(needed, self._coverage)
+        if mode in ("refuse", "strict") and known:
+            flagged = with_flags(spine, known, self._coverage, self._tables.read, at=at)
+            check_whole(flagged, known, self._coverage, strict=mode == "strict")
+        return needed
 
     def _slices(self) -> SlicePort:
         if not isinstance(self._tables, SlicePort):

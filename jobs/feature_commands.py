@@ -9,6 +9,7 @@ from pathlib import Path
 
 from strata.conf.settings import Settings
 from strata.features.contracts import feature_table
+from strata.features.coverage import MODES
 from strata.jobs.reports import catalogue
 from strata.jobs.runtime.run import Context, Job, day, run
 from strata.jobs.steps import feature_answers as answers
@@ -65,6 +66,13 @@ def _training_set(arguments: argparse.ArgumentParser) -> None:
     arguments.add_argument("--at", default="at", metavar="COLUMN", help="the column of days or times (default at)")
     arguments.add_argument("--label", metavar="COLUMN", help="the column that a model is to learn")
     arguments.add_argument("--published", action="store_true", help="take features from published slices")
+    arguments.add_argument(
+        "--coverage",
+        choices=MODES,
+        default="refuse",
+        help="rows whose windows the data do not hold: refuse those without any data and warn of the others (default), "
+        "refuse both (strict), flag them, or make their features null",
+    )
     arguments.add_argument(
         "--drop-without-consent",
         action="store_true",

@@ -26,14 +26,15 @@ def build(context: Context, spec: ModelSpec) -> None:
         step.says(note)
     features = store_features(spec, store)
     with refusals(), context.progress.step(f"{spec.name}: features as of each case") as step:
-        rows = store.training_set(spine, features, spec.target, purpose=spec.purpose, now=context.as_of)
+        asked = {"purpose": spec.purpose, "coverage": spec.coverage}
+        rows = store.training_set(spine, features, spec.target, now=context.as_of, **asked)
         written = lake.replace(
             spec.training_set, declared_columns(context, spec.training_set, _beside(context, spec, rows))
         )
         states = lake.read(spec.training_set).groupBy(STATE).count().orderBy(STATE).collect()
         step.says(f"{written.rows:,} with {len(features)} features: {', '.join(f'{n:,} {s}' for s, n in states)}")
     with refusals(), context.progress.step(f"{spec.name}: manifest"):
-        manifest = store.manifest(spine, features, spec.target, purpose=spec.purpose)
+        manifest = store.manifest(spine, features, spec.target, **asked)
         row = (context.as_of, spec.training_set, manifest.to_json(), context.run_id)
         rows = context.spark.createDataFrame([row], MANIFEST)
         lake.replace("training_manifest", rows, slice={"as_of_date": context.as_of, "training_set": spec.training_set})

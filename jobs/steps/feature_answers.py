@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from datetime import date
@@ -12,6 +13,7 @@ from pyspark.sql import functions as F
 from strata.features import FeatureError, FeatureStore, FeatureTypeError, proxy_report
 from strata.features.consent import HAS_CONSENT
 from strata.features.definitions import Feature
+from strata.features.inputs import FeatureWarning
 from strata.features.missing import missing_rule
 from strata.features.selection import select_views
 from strata.jobs.runtime.errors import GateError, UsageError
@@ -143,7 +145,7 @@ def drift(context: Context, store: FeatureStore) -> None:
 def training_set(context: Context, store: FeatureStore) -> None:
     """Write ``training_set/`` (Delta), ``manifest.json`` and, for protected columns, ``proxies.csv``."""
     options = context.options
-    asked = {"purpose": options.purpose, "at": options.at, "published": options.published}
+    asked = {"purpose": options.purpose, "at": options.at, "published": options.published, "coverage": options.coverage}
     now = context.as_of
     folder = options.output
     with refusals():
@@ -154,7 +156,8 @@ def training_set(context: Context, store: FeatureStore) -> None:
     folder.mkdir(parents=True, exist_ok=True)
     with refusals(), context.progress.step("training set") as step:
         # Computed once, for the table, its size and the proxies; what is written has no protected column.
-        rows = context.keep(store.training_set(spine, options.features, options.label, now=now, **asked))
+        with reporting(context):
+            rows = context.keep(store.training_set(spine, options.features, options.label, now=now, **asked))
         written = rows.drop(*options.protected)
         writer = written.write.format("delta").mode("overwrite").option("overwriteSchema", "true")
         writer.save(str(folder / "training_set"))
@@ -165,6 +168,16 @@ def training_set(context: Context, store: FeatureStore) -> None:
     if options.protected:
         with refusals(), context.progress.step("proxies") as step:
             step.says(_proxies(context, rows, manifest.features))
+
+
+@contextmanager
+def reporting(context: Context) -> Iterator[None]:
+    """What the store warns of is printed as lines of the run."""
+    with warnings.catch_warnings(record=True) as heard:
+        warnings.simplefilter("always", FeatureWarning)
+        yield
+    for one in heard:
+        context.progress.line(f"warning: {one.message}")
 
 
 def _consenting(context: Context, store: FeatureStore, spine: DataFrame) -> DataFrame:

@@ -20,6 +20,7 @@ from strata.features.views import bank_views, network_views
 from strata.jobs.runtime.run import Context
 from strata.jobs.runtime.slices import FeatureTables
 from strata.jobs.runtime.tables import Lake
+from strata.jobs.steps.data_coverage import OPENED, SPANS, coverage_of
 from strata.jobs.steps.feature_answers import refusals
 
 
@@ -32,7 +33,9 @@ def store(context: Context) -> FeatureStore:
 def store_of(lake: Lake, bank: Bank) -> FeatureStore:
     """The store over a lake, with every view that the bank can fill, the network's once its job has run."""
     later = tuple(view for view in network_views() if view.entity.name in bank.entities and lake.exists(view.source))
-    return FeatureStore(lake.spark, FeatureTables(lake), views=(*bank_views(bank), *later), consents=consents_of(bank))
+    views = (*bank_views(bank), *later)
+    known = coverage_of(lake, bank)
+    return FeatureStore(lake.spark, FeatureTables(lake), views=views, consents=consents_of(bank), coverage=known)
 
 
 def consents_of(bank: Bank) -> Consents | None:
@@ -45,9 +48,10 @@ def consents_of(bank: Bank) -> Consents | None:
 
 
 def feature_sources(views: Sequence[FeatureView]) -> tuple[str, ...]:
-    """The tables that features of these views are computed from: entities, sources, links, and people's consents."""
+    """The tables that features of these views are computed and checked from."""
     tables = [name for view in views for name in (view.entity.source, *view.tables)]
-    return tuple(dict.fromkeys([*tables, CONSENT_TABLE]))
+    # Beside them people's consents, and what says where data are whole.
+    return tuple(dict.fromkeys([*tables, CONSENT_TABLE, SPANS, *OPENED]))
 
 
 def every_view(settings: Settings) -> tuple[FeatureView, ...]:

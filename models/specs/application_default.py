@@ -105,6 +105,8 @@ SPEC = ModelSpec(
     ),
     features=("allowed:*", "contagion_*", *APPLICATION),
     purpose="credit_risk",
+    # A window that reaches back before the data begin tells nothing, whatever stands in it.
+    coverage="null",
     beside=(Beside("feature_application_contagion", CONTAGION),),
     card={"max_features": 15, "reasons": 3},
     repeats=1,

@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 from pyspark.sql import functions as F
 
+from strata.features import FeatureError, FeatureWarning
 from strata.jobs import build_cases, build_features, decide, ingest, list_models, open_bank, score, train
 from strata.jobs.runtime.run import execute, open_lake, parser
 from strata.models import ScorecardSpec, fit_scorecard
@@ -270,7 +271,11 @@ def test_features_training_set_and_scorecard_without_a_line_of_python_in_the_pac
     spine = opened.lake.latest("loan").join(owners, "account_id").select(
         "customer_id", F.col("opened_on").alias("at"), F.col("was_lost").alias("is_bad")
     )  # fmt: skip
-    rows = opened.store.training_set(spine, ["flows_*"], "is_bad", purpose="credit_risk")
+    with pytest.warns(FeatureWarning, match="120 of 120 rows have windows that the data hold in part alone: flows"):
+        rows = opened.store.training_set(spine, ["flows_*"], "is_bad", purpose="credit_risk")
+    early = spine.withColumn("at", F.date_sub("at", 182))
+    with pytest.raises(FeatureError, match="120 of 120 rows lie outside the time of which there are data.*2024-01-01"):
+        opened.store.training_set(early, ["flows_*"], "is_bad", purpose="credit_risk")
     assert rows.count() == PEOPLE
     filled = [name for name in rows.columns if name.startswith("flows_")]
     rows = rows.select("customer_id", "is_bad", *(F.col(name).cast("double").alias(name) for name in filled)).cache()
