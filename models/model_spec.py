@@ -123,7 +123,7 @@ class ModelSpec:
     beside: tuple[Beside, ...] = ()
     card: Mapping[str, Any] = field(default_factory=lambda: MappingProxyType({}))
     challenger: Literal["monotone", "free"] = "free"
-    coverage: Literal["refuse", "strict", "flag", "null"] = "refuse"
+    coverage: Literal["refuse", "strict", "null"] = "refuse"
     split: TimeSplit = TimeSplit()
     repeats: int | None = None
     gate: float = 0.5

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from fnmatch import fnmatchcase
+from typing import Any
 
 from pyspark.sql import DataFrame
 
@@ -26,7 +27,7 @@ def build(context: Context, spec: ModelSpec) -> None:
         step.says(note)
     features = store_features(spec, store)
     with refusals(), context.progress.step(f"{spec.name}: features as of each case") as step:
-        asked = {"purpose": spec.purpose, "coverage": spec.coverage}
+        asked: dict[str, Any] = {"purpose": spec.purpose, "coverage": spec.coverage}
         rows = store.training_set(spine, features, spec.target, now=context.as_of, **asked)
         written = lake.replace(
             spec.training_set, declared_columns(context, spec.training_set, _beside(context, spec, rows))

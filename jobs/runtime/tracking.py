@@ -84,7 +84,10 @@ class Tracking:
         """The version that carries ``alias``; raises ``InputError`` when none does."""
         version = self.version(name, alias)
         if version is None:
-            raise InputError(f"no model {name} with alias {alias} in the registry: run `strata train` first")
+            raise InputError(
+                f"no version of model {name} is {alias}: run `strata train` first; where it said that the scorecard "
+                "fails its gate, mend the data or the model, or change the gate in its ModelSpec"
+            )
         found = self.client.get_model_version(name, str(version))
         kind = found.tags["kind"]
         folder = mlflow.artifacts.download_artifacts(str(found.source), tracking_uri=self.uri)

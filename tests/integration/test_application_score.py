@@ -23,11 +23,10 @@ from strata.models.score_table import ScoreTable
 from strata.models.specs import application_default, bank_models
 from tests.conftest import Bank, in_zone
 
-# What a lender without an app has: enough for incomes, debts, bureau reports, ties and consents.
+# What a lender without an app has: incomes, debts, bureau reports, ties and consents.
 FEEDS = (
-    "org_district", "crm_employer", "crm_customer", "crm_consent", "crm_tie", "core_account", "core_account_holder",
-    "core_transaction", "credit_application", "credit_loan", "credit_delinquency", "bureau_report",
-    "gov_social_insurance",
+    "org_district", "crm_customer", "crm_consent", "crm_tie", "core_account", "core_account_holder", "core_transaction",
+    "credit_application", "credit_loan", "credit_delinquency", "bureau_report",
 )  # fmt: skip
 BANK = """
 name: simulated
@@ -39,7 +38,7 @@ network: people
 settings:
   as_of: 2025-03-31
   simulation:
-    customers: 1000
+    customers: 1200
     start: 2023-10-01
     months: 18
     drop: quarter
@@ -49,9 +48,11 @@ settings:
         history_months: 2
         refused: 0.25
         products:
-          consumer: {share: 0.52, rate: 0.078, incomes: 5.0, terms: [12, 24, 36], pd: 0.12}
-          scene: {share: 0.30, rate: 0.092, incomes: 2.0, terms: [6, 12, 18], pd: 0.15}
-          business: {share: 0.18, rate: 0.062, incomes: 8.0, terms: [12, 24, 36], pd: 0.14}
+          consumer: {share: 0.52, rate: 0.078, incomes: 5.0, terms: [12, 24, 36], pd: 0.28}
+          scene: {share: 0.30, rate: 0.092, incomes: 2.0, terms: [12, 18], pd: 0.32}
+          business: {share: 0.18, rate: 0.062, incomes: 8.0, terms: [12, 24, 36], pd: 0.30}
+        drivers: {willingness: -1.5, ability: -0.7, stability: -0.5, price_sensitivity: 0.3,
+                  debt_to_income: 0.9, unemployed: 1.5}
       spending: {payments_monthly: 2, transfers_monthly: 0.5, cash_monthly: 0.5}
   gates: {quarantine_rows: 20}
 """
@@ -86,6 +87,7 @@ def lender(spark: SparkSession, tmp_path_factory: pytest.TempPathFactory) -> Ite
         reports=str(root / "reports"),
         tracking_uri=f"sqlite:///{root}/mlflow.db",
         token_key_file=str(root / "token.key"),
+        validation={"folds": 5, "repeats": 1},
     )
     made = Bank(root, settings, spark)
     for job in WAY:
