@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Sequence
 from typing import Any
 
@@ -150,6 +151,25 @@ def check_new_names(spine: DataFrame, names: Sequence[str]) -> None:
         if name.lower() in taken:
             raise FeatureError(f"spine: column {name!r} would be added but is there already; rename it")
         taken.add(name.lower())
+
+
+def warn_of_repeats(spine: DataFrame, keys: Sequence[str], at: str) -> None:
+    """Warn (``FeatureWarning``) of rows that repeat the entity and time of another. One scan and one shuffle.
+
+    Rows without key or time repeat nothing.
+    """
+    for key in keys:
+        check_column("key", spine, "spine", key)
+    named = [quoted(name) for name in [*keys, at]]
+    cases = spine.where(all_present(named)).groupBy(*named).count()
+    total, repeats = cases.agg(F.sum("count"), F.sum(F.col("count") - 1)).collect()[0]
+    if repeats:
+        warnings.warn(
+            f"spine: {repeats:,} of {total:,} rows repeat the {', '.join(keys)} and {at} of another; each is answered, "
+            "so such a case counts more than once: drop_duplicates() the spine unless that is meant",
+            FeatureWarning,
+            stacklevel=3,
+        )
 
 
 def unusable_rows(rows: DataFrame, *, key: str | Sequence[str], times: Sequence[str]) -> int:

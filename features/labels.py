@@ -92,14 +92,23 @@ class LabelSpec:
         return self.name, f"{self.name}_state", f"{self.name}_from", f"{self.name}_to"
 
 
-def label(spine: DataFrame, delinquencies: DataFrame, spec: LabelSpec, *, at: str, known_until: date) -> DataFrame:
+def label(
+    spine: DataFrame,
+    delinquencies: DataFrame,
+    spec: LabelSpec,
+    *,
+    at: str,
+    known_until: date | None = None,
+    as_of: date | None = None,
+) -> DataFrame:
     """Add the outcome of every spine row, in number and identity, as far as it is known by ``known_until``.
 
     Columns added: ``<name>`` (int: 1 bad, 0 good, null otherwise), ``<name>_state``, ``<name>_from``
     and ``<name>_to`` (timestamps: the window's bounds, exclusive and inclusive). ``at`` is a column of
-    dates (midnight in the session's zone) or timestamps, ``known_until`` a date or datetime. Only records
-    with ``known_ts <= known_until`` are used; of the versions of one key and day the latest known
-    wins, ties go to the worse, and one without days past due withdraws the record. The first that holds:
+    dates (midnight in the session's zone) or timestamps, ``known_until`` a date or datetime, which may be given
+    as ``as_of`` as well, the word of jobs and of ``Lake.latest``. Only records with ``known_ts <= known_until``
+    are used; of the versions of one key and day the latest known wins, ties go to the worse, and one without days
+    past due withdraws the record. The first that holds:
 
     - unknown: null key or time;
     - excluded: the last record at or before ``at`` is bad already, so the case can't go bad;
@@ -112,7 +121,7 @@ def label(spine: DataFrame, delinquencies: DataFrame, spec: LabelSpec, *, at: st
     Plan: one scan and one shuffle of each table by key, one join; each key's records meet its spine rows
     as one array. Raises ``FeatureError`` or ``FeatureTypeError`` naming the argument and column.
     """
-    until = moment("known_until", known_until)
+    until = _until(known_until, as_of)
     keys = _check(spine, delinquencies, spec, at)
     starts, ends = _window(spec, at)
     asked = spine.select(
@@ -132,16 +141,26 @@ def label(spine: DataFrame, delinquencies: DataFrame, spec: LabelSpec, *, at: st
     )
 
 
-def maturity(spine: DataFrame, spec: LabelSpec, *, at: str, known_until: date) -> DataFrame:
+def maturity(
+    spine: DataFrame, spec: LabelSpec, *, at: str, known_until: date | None = None, as_of: date | None = None
+) -> DataFrame:
     """One row a month of observation: ``observed_month`` (its first day), ``rows``, ``mature`` (window has ended).
 
-    A null time is a month of its own, never mature. One scan, one small shuffle. Raises as ``label`` does.
+    ``known_until``, or ``as_of``, is the day by which a window has to have ended. A null time is a month of its own,
+    never mature. One scan, one small shuffle. Raises as ``label`` does.
     """
     check_frame("spine", spine)
     check_instant("at", spine, "spine", at)
-    ended = _window(spec, at)[1] <= moment("known_until", known_until)
+    ended = _window(spec, at)[1] <= _until(known_until, as_of)
     month = F.trunc(instant(at).cast("date"), "month").alias("observed_month")
     return spine.groupBy(month).agg(F.count(F.lit(1)).alias("rows"), F.count_if(ended).alias("mature"))
+
+
+def _until(known_until: date | None, as_of: date | None) -> Column:
+    """The moment up to which outcomes are known, by whichever of its two names it was given."""
+    if (known_until is None) == (as_of is None):
+        raise FeatureError("known_until: give the day up to which outcomes are known, as known_until or as as_of")
+    return moment("as_of", as_of) if known_until is None else moment("known_until", known_until)
 
 
 def _check_whole(name: str, argument: str, value: int | None, least: int) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from functools import reduce
@@ -11,6 +11,7 @@ from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
 from pyspark.sql.types import BooleanType, DataType, DoubleType, FloatType, NumericType, StringType
 
+from strata.features.definitions import FeatureView
 from strata.features.inputs import (
     FeatureError,
     FeatureTypeError,
@@ -54,6 +55,36 @@ class LeakageReport:
     def ok(self) -> bool:
         """Whether no feature moved."""
         return not self.changed
+
+
+def clocks_of(views: Iterable[FeatureView]) -> dict[str, TableClock]:
+    """The clock of each table that views are made of, as they read it; a view over others reads what those do.
+
+    A table that one view reads as states and another as events is usable from ``event_ts`` on, and versions of events
+    count wherever one view knows them, so that what is planted is after the moment for both. A table that only links
+    rows to people has no time but that at which the link was known. Of an event's id what links bring is left out, as
+    the table itself doesn't have it. Raises ``FeatureError`` when two views read one table by different columns.
+    """
+    parts = [below for view in views for below in (view.over or (view,))]
+    found: dict[str, TableClock] = {}
+    for view in parts:
+        is_state = view.valid_from is not None
+        brought = {name for link in view.links for name in link.renamed}
+        named = key_list(view.event_id, "event_id") if view.event_id else []
+        ids = tuple(name for name in named if name not in brought)
+        own = TableClock(view.valid_from or view.event_ts or "", view.known_ts, ids or None, is_state=is_state)
+        found[view.source] = _shared(view.source, found.get(view.source, own), own)
+    links = (link for view in parts for link in view.links if link.table not in found)
+    return found | {link.table: TableClock(link.known_ts, link.known_ts, is_state=True) for link in links}
+
+
+def _shared(table: str, one: TableClock, two: TableClock) -> TableClock:
+    """One clock for a table that two views read."""
+    if (one.event_ts, one.known_ts) != (two.event_ts, two.known_ts):
+        raise FeatureError(
+            f"features: table {table} is read by {one.event_ts} and by {two.event_ts}; check these views apart"
+        )
+    return TableClock(one.event_ts, one.known_ts, one.event_id or two.event_id, one.is_state or two.is_state)
 
 
 def leakage_check(

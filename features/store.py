@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from datetime import date
+from datetime import date, datetime
 from functools import reduce
 from typing import Any
 
@@ -22,8 +22,11 @@ from strata.features.inputs import (
     check_column,
     check_frame,
     check_instant,
+    instant,
     quoted,
+    warn_of_repeats,
 )
+from strata.features.leakage import LeakageReport, clocks_of, leakage_check
 from strata.features.manifest import Manifest, fingerprint
 from strata.features.materialize import AS_OF, Build, cells
 from strata.features.missing import missing_rule
@@ -185,6 +188,7 @@ class FeatureStore:
         Features are exact as of ``at``; with ``published`` they are those of the slice of its day, as a
         system that reads slices saw them: an equi-join on entity and day, one shuffle of the spine and one
         of each view's slices, and null for an entity that has none. ``label`` names a column of the spine.
+        A spine that repeats an entity and time is answered row by row, with a ``FeatureWarning``.
         ``versions`` pins tables (else as the run sees them). ``now`` is the day on which consent is asked
         for, needed where the store has consents and the purpose asks for them.
 
@@ -206,6 +210,7 @@ class FeatureStore:
         chosen = self.chosen(features, purpose=purpose)
         self._check_consent(spine, purpose, at, now)
         needed = self._check_coverage(spine, chosen, at, coverage)
+        warn_of_repeats(spine, list(dict.fromkeys(key for name in needed for key in self._views[name].entity.keys)), at)
         pinned = versions or {}
         if published:
             rows = with_slices(self._slices(), chosen, self.views, spine, at=at, versions=pinned)
@@ -343,6 +348,38 @@ class FeatureStore:
         before.unpersist()
         after.unpersist()
         return found
+
+    def leakage_check(
+        self,
+        spine: DataFrame,
+        features: str | Sequence[str] = "*",
+        *,
+        at: str = "at",
+        moment: datetime | None = None,
+    ) -> LeakageReport:
+        """Whether features of the spine use anything from after its times (see ``leakage.leakage_check``).
+
+        The tables of the features' views are changed after ``moment``, without one the latest time of the spine; rows
+        up to it are compared, each key and time once. A leak shows most in rows near the moment, so of a spine of
+        many days check several. Raises ``FeatureError`` as ``leakage_check`` does.
+        """
+        chosen = self.chosen(features)
+        check_frame("spine", spine)
+        check_instant("at", spine, "spine", at)
+        views = [self._views[name] for name in dict.fromkeys(feature.view for feature in chosen)]
+        ids = [*dict.fromkeys(key for view in views for key in view.entity.keys), at]
+        for name in ids:
+            check_column("spine", spine, "spine", name)
+        asked = spine.select(*(quoted(name) for name in ids)).na.drop().distinct()
+        latest = moment or asked.agg(F.max(instant(at))).collect()[0][0]
+        if latest is None:
+            raise FeatureError(f"spine: no row has {', '.join(ids)}, so there is nothing to check")
+
+        def build(rows: DataFrame, tables: Mapping[str, DataFrame]) -> DataFrame:
+            return compute_features(chosen, self.views, rows, tables, at=at)
+
+        tables = self._sources(chosen, {})
+        return leakage_check(build, asked, tables, clocks_of(views), moment=latest, at=at, row_id=ids)
 
     def consented(self, spine: DataFrame, purpose: str, *, at: str = "at", now: date) -> DataFrame:
         """The spine with ``has_consent``: whether each row may be used for ``purpose`` (see ``consent.consented``).
