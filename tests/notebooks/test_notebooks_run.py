@@ -24,7 +24,7 @@ from tests.conftest import LAKES, Bank
 FOLDER = Path(__file__).parents[2] / "notebooks"
 NOTEBOOKS = sorted(FOLDER.glob("*.ipynb"))
 # Notebooks that take a minute or more.
-SLOW = {"berka_tour", "dormant_customers", "feature_walk"}
+SLOW = {"berka_tour", "dormant_customers", "feature_walk", "own_bank"}
 MACHINE = re.compile(r"/(work|tmp|home|root|Users)/|Traceback|\bWARN|Warning")
 
 
