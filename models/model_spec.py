@@ -10,6 +10,7 @@ import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date
+from fnmatch import fnmatchcase
 from types import MappingProxyType
 from typing import Any, Literal
 
@@ -161,6 +162,11 @@ class ModelSpec:
     def labelled(self, tables: Tables, as_of: date) -> DataFrame:
         """Every case with its outcome as far as it is known on the day, eligible or not."""
         return self.outcome.label(self.population.cases(tables, as_of), tables, as_of)
+
+    def tries(self, feature: str) -> bool:
+        """Whether the model or a variant of it names the feature, itself or by a pattern."""
+        patterns = (*self.features, *(name for variant in self.variants for name in variant.features))
+        return any(fnmatchcase(feature, pattern.removeprefix("allowed:")) for pattern in patterns)
 
     def scorecard(self, features: tuple[str, ...]) -> ScorecardSpec:
         """The scorecard on these features."""

@@ -58,12 +58,13 @@ def labelled_cases(context: Context, spec: ModelSpec) -> DataFrame:
 
 
 def store_features(spec: ModelSpec, store: FeatureStore) -> tuple[str, ...]:
-    """The features of the model's entity that its purpose may use; what a table beside the cases has is left to it."""
+    """The features that the model names and its purpose may use; what a table beside the cases has is left to it."""
     beside = {column.name for one in spec.beside for column in one.columns}
     allowed = (feature for feature in store.chosen("allowed:*", purpose=spec.purpose))
     return tuple(
         feature.name for feature in allowed
-        if store.view(feature.view).entity.name == spec.entity and feature.name not in beside
+        if store.view(feature.view).entity.name == spec.entity
+        and spec.tries(feature.name) and feature.name not in beside
     )  # fmt: skip
 
 

@@ -42,7 +42,7 @@ tables:
       opened_on: seit
       valid_from: seit
     event: valid_from
-    known: next_morning                               # the morning after the day of the drop's folder
+    known: valid_from       # the old system knew it then; next_morning: the morning after the day of the drop's folder
 """
 ACCOUNT = """\
 # One row per account with its owner: one file for two tables.
@@ -84,7 +84,7 @@ tables:
       counterparty_hash: {from: gegenkonto, token: true}
       balance_after: saldo
     event: occurred_at
-    known: next_morning
+    known: occurred_at
     references: {account_id: account}
 """
 LOAN = """\

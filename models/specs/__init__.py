@@ -68,7 +68,7 @@ def model_views(spec: ModelSpec, bank: Bank) -> tuple[FeatureView, ...]:
 
 
 def training_table(spec: ModelSpec, bank: Bank) -> Table:
-    """The contract of the model's training set: every feature that its purpose may use, beside what else it is told."""
+    """The contract of the model's training set: every feature that it names and that its purpose may use."""
     views = model_views(spec, bank)
     beside = {column.name for one in spec.beside for column in one.columns}
     sensitive = frozenset(protected_columns())
@@ -77,4 +77,4 @@ def training_table(spec: ModelSpec, bank: Bank) -> Table:
         if refusal(feature, view, spec.purpose, sensitive)
     }  # fmt: skip
     columns = (column for view in views for column in feature_columns(view))
-    return spec.table([column for column in columns if column.name not in refused | beside])
+    return spec.table([c for c in columns if spec.tries(c.name) and c.name not in refused | beside])
