@@ -100,7 +100,8 @@ class ModelSpec:
 
     - ``features``: names or patterns: ``allowed:*`` means features of the store, others any column of the training set
       (``beside``'s, the case's own); ``purpose`` says what they are used for, so that uses and consents are checked.
-    - ``coverage`` says what becomes of cases whose windows the data do not hold (see ``FeatureStore.training_set``).
+    - ``coverage`` says what becomes of cases whose windows the data do not hold (see ``FeatureStore.training_set``);
+      with ``flag`` the training set says of each view whether it is whole, which is no feature.
     - ``card`` are options of ``ScorecardSpec``; the boosted challenger takes the same features, ``challenger``:
       ``monotone`` trees of a fixed size bound to the trends of the card's bins, or ``free`` ones tuned on rows held
       out.
@@ -124,7 +125,7 @@ class ModelSpec:
     beside: tuple[Beside, ...] = ()
     card: Mapping[str, Any] = field(default_factory=lambda: MappingProxyType({}))
     challenger: Literal["monotone", "free"] = "free"
-    coverage: Literal["refuse", "strict", "null"] = "refuse"
+    coverage: Literal["refuse", "strict", "flag", "null"] = "refuse"
     split: TimeSplit = TimeSplit()
     repeats: int | None = None
     gate: float = 0.5

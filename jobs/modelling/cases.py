@@ -8,6 +8,7 @@ from typing import Any
 from pyspark.sql import DataFrame
 
 from strata.features.consent import HAS_CONSENT
+from strata.features.coverage import flag_of
 from strata.features.store import FeatureStore
 from strata.jobs.modelling.tables import declared_columns
 from strata.jobs.runtime.errors import InputError
@@ -74,10 +75,12 @@ def feature_names(context: Context, spec: ModelSpec, patterns: tuple[str, ...], 
     Raises ``InputError`` for a pattern that means nothing.
     """
     own = store_features(spec, stores.store(context))
+    flags = {flag_of(view.name) for view in stores.store(context).views}
+    offered = [name for name in rows.columns if name not in flags]
     chosen: dict[str, None] = {}
     for pattern in patterns:
         wanted, allowed = pattern.removeprefix("allowed:"), pattern.startswith("allowed:")
-        found = [name for name in rows.columns if fnmatchcase(name, wanted) and (name in own or not allowed)]
+        found = [name for name in offered if fnmatchcase(name, wanted) and (name in own or not allowed)]
         if not found:
             raise InputError(f"model {spec.name}: no column of {spec.training_set} is called {pattern!r}")
         chosen.update(dict.fromkeys(found))

@@ -6,9 +6,10 @@ from difflib import get_close_matches
 
 from strata.conf.banks import Bank
 from strata.conf.banks.modules import BankModuleError, bank_module
-from strata.conf.contracts import Table
+from strata.conf.contracts import Table, col
 from strata.conf.tables import protected_columns
 from strata.features.contracts import feature_columns
+from strata.features.coverage import flag_of
 from strata.features.definitions import FeatureView
 from strata.features.permissions import refusal
 from strata.features.views import bank_views, network_views
@@ -77,4 +78,9 @@ def training_table(spec: ModelSpec, bank: Bank) -> Table:
         if refusal(feature, view, spec.purpose, sensitive)
     }  # fmt: skip
     columns = (column for view in views for column in feature_columns(view))
-    return spec.table([c for c in columns if spec.tries(c.name) and c.name not in refused | beside])
+    chosen = [c for c in columns if spec.tries(c.name) and c.name not in refused | beside]
+    flags = [
+        col(flag_of(view.name), "boolean", f"whether the data hold what {view.name} looks at", nullable=True)
+        for view in views if spec.coverage == "flag"
+    ]  # fmt: skip
+    return spec.table([*chosen, *flags])

@@ -105,8 +105,8 @@ SPEC = ModelSpec(
     ),
     features=("allowed:*", "contagion_*", *APPLICATION),
     purpose="credit_risk",
-    # A window that reaches back before the data begin tells nothing, whatever stands in it.
-    coverage="null",
+    # A young bank's long windows are cut short: they are taken as they are, and said to be.
+    coverage="flag",
     beside=(Beside("feature_application_contagion", CONTAGION),),
     card={"max_features": 15, "reasons": 3},
     repeats=1,
