@@ -122,9 +122,16 @@ def plain(value):
     return value if value is None or isinstance(value, float) else int(value)
 
 
-def test_network_table(spark, rows, tables):
-    at = day(55)
-    found = {r["account_id"]: r for r in risk.network_table(*tables.values(), at.astimezone(), caps=CAPS).collect()}
+AT = day(55)
+
+
+@pytest.fixture(scope="module")
+def network(tables):
+    return risk.network_table(*tables.values(), AT.astimezone(), caps=CAPS).orderBy("account_id").collect()
+
+
+def test_network_table(rows, network):
+    at, found = AT, {row["account_id"]: row for row in network}
     ties, linked = ties_of(rows, at)
     assert sorted(found) == list(range(50))
     for account, row in found.items():
@@ -148,8 +155,8 @@ def test_network_table(spark, rows, tables):
     assert 0 < sum(r["network_pagerank"] for r in found.values()) < 1
 
 
-def test_what_is_known_later_changes_nothing(spark, rows, tables):
-    at = day(55)
+def test_what_is_known_later_changes_nothing(spark, rows, tables, network):
+    at = AT
     early = {
         "holders": [r for r in rows["holders"] if r[5] <= at],
         "transactions": [r for r in rows["transactions"] if r[3] <= at],
@@ -160,8 +167,8 @@ def test_what_is_known_later_changes_nothing(spark, rows, tables):
     then = tables_of(spark, early)
     then["edges"] = tables["edges"].where(tables["edges"]["known_ts"] <= at)
     then["vertices"] = tables["vertices"].where(tables["vertices"]["known_ts"] <= at)
-    whole = risk.network_table(*tables.values(), at.astimezone(), caps=CAPS).orderBy("account_id").collect()
-    assert risk.network_table(*then.values(), at.astimezone(), caps=CAPS).orderBy("account_id").collect() == whole
+    found = risk.network_table(*then.values(), at.astimezone(), caps=CAPS).orderBy("account_id").collect()
+    assert found == network
 
 
 def test_components_are_asserted_and_cross_checked(spark, tables):
