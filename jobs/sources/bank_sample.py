@@ -155,6 +155,7 @@ SPEC = ModelSpec(
     outcome=Outcome(description="Bad: lost.", reads=(), label=lost),
     features=("allowed:*",),      # all that the purpose may use; names and patterns such as allowed:flows_* too
     purpose="credit_risk",
+    coverage="flag",              # cases from before some data begin stay, and are said to be; the default refuses them
     card={"max_features": 5, "reasons": 3},
     repeats=1,
     # What a credit decision needs, as SQL on a case with its features; without it the model decides nothing.
