@@ -108,7 +108,8 @@ SPEC = ModelSpec(
     # A young bank's long windows are cut short: they are taken as they are, and said to be.
     coverage="flag",
     beside=(Beside("feature_application_contagion", CONTAGION),),
-    card={"max_features": 15, "reasons": 3},
+    # Hundreds of features: only signs that agree with their WOE, so that nothing is fitted twice to compare.
+    card={"max_features": 15, "signs": "right", "reasons": 3},
     repeats=1,
     outputs=("cases",),
     decision={
