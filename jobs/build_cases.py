@@ -9,15 +9,14 @@ from strata.conf.banks import load_bank
 from strata.conf.settings import Settings
 from strata.features.views import bank_views
 from strata.jobs.modelling import cases
-from strata.jobs.modelling.chosen import chosen_models, model_option, models_of, why_none
+from strata.jobs.modelling.chosen import each_model, model_option, models_of, why_none
 from strata.jobs.runtime.run import Context, Job, run
 from strata.jobs.steps.features import feature_sources
 
 
 def body(context: Context) -> None:
     """Cases, features, outcomes and manifest of one model after the other."""
-    for spec in chosen_models(context.bank, context.options):
-        cases.build(context, spec)
+    each_model(context, cases.build)
 
 
 def _reads(settings: Settings, options: argparse.Namespace) -> tuple[str, ...]:

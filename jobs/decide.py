@@ -4,20 +4,18 @@ from __future__ import annotations
 
 import argparse
 import sys
+from functools import partial
 
 from strata.conf.policies import load_policies
 from strata.conf.settings import Settings
 from strata.jobs.modelling import deciding
-from strata.jobs.modelling.chosen import champions, chosen_models, model_option, models_of
+from strata.jobs.modelling.chosen import champions, each_model, model_option, models_of
 from strata.jobs.runtime.run import Context, Job, run
 
 
 def body(context: Context) -> None:
     """Each deciding model's applications with the champion's scores, decided and replaced."""
-    policy = load_policies().at(context.as_of)
-    for spec in chosen_models(context.bank, context.options):
-        if spec.decision:
-            deciding.decide(context, spec, policy)
+    each_model(context, partial(deciding.decide, policy=load_policies().at(context.as_of)))
 
 
 def _reads(settings: Settings, options: argparse.Namespace) -> tuple[str, ...]:

@@ -8,15 +8,14 @@ import sys
 from strata.conf.settings import Settings
 from strata.features.contracts import feature_table
 from strata.jobs.modelling import scoring
-from strata.jobs.modelling.chosen import champions, chosen_models, model_option, models_of, why_none
+from strata.jobs.modelling.chosen import champions, each_model, model_option, models_of, why_none
 from strata.jobs.runtime.run import Context, Job, run
 from strata.jobs.steps.features import published_views
 
 
 def body(context: Context) -> None:
     """Replace each model's scores of the day and of its unseen cases."""
-    for spec in chosen_models(context.bank, context.options):
-        scoring.score(context, spec)
+    each_model(context, scoring.score)
 
 
 def _reads(settings: Settings, options: argparse.Namespace) -> tuple[str, ...]:

@@ -7,14 +7,13 @@ import sys
 
 from strata.conf.settings import Settings
 from strata.jobs.modelling import training
-from strata.jobs.modelling.chosen import chosen_models, model_option, models_of, why_none
+from strata.jobs.modelling.chosen import each_model, model_option, models_of, why_none
 from strata.jobs.runtime.run import Context, Job, run
 
 
 def body(context: Context) -> None:
     """Read each model's training set, fit, validate on the same folds, register, publish."""
-    for spec in chosen_models(context.bank, context.options):
-        training.train(context, spec)
+    each_model(context, training.train)
 
 
 def _reads(settings: Settings, options: argparse.Namespace) -> tuple[str, ...]:

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import argparse
+from collections.abc import Callable
 
 from strata.conf.banks import Bank, load_bank
 from strata.conf.settings import Settings
-from strata.jobs.runtime.errors import UsageError
+from strata.jobs.runtime.errors import NotReadyError, UsageError
+from strata.jobs.runtime.run import Context
 from strata.jobs.runtime.tracking import CHAMPION, Tracking, has_registry
 from strata.models.model_spec import ModelSpec
 from strata.models.specs import STANDARD, ModelError, bank_models, model_of, unfilled
@@ -26,6 +28,20 @@ def chosen_models(bank: Bank, options: argparse.Namespace) -> tuple[ModelSpec, .
         return (model_of(bank, name),)
     except ModelError as wrong:
         raise UsageError(str(wrong)) from wrong
+
+
+def each_model(context: Context, work: Callable[[Context, ModelSpec], None]) -> None:
+    """Do the work for every model asked for.
+
+    One that is not ready is passed over with the reason, unless ``--model`` names it: then the job ends with that.
+    """
+    for spec in chosen_models(context.bank, context.options):
+        try:
+            work(context, spec)
+        except NotReadyError as waiting:
+            if getattr(context.options, "model", None):
+                raise
+            context.progress.line(f"passed over: {waiting}")
 
 
 def models_of(settings: Settings, options: argparse.Namespace) -> tuple[ModelSpec, ...]:

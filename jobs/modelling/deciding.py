@@ -46,7 +46,9 @@ def applications(context: Context, spec: ModelSpec) -> DataFrame:
 
 
 def decide(context: Context, spec: ModelSpec, policy: Policy) -> None:
-    """Replace the model's decisions, one for every case, and how fair they are."""
+    """Replace the decisions of a model that decides, one for every case, and how fair they are."""
+    if not spec.decision:
+        return
     where = {"model": spec.name}
     with context.progress.step(f"{spec.name}: decide") as step:
         decided = context.keep(decide_credit(applications(context, spec), policy))

@@ -9,7 +9,7 @@ from pyspark.sql import DataFrame
 
 from strata.jobs.modelling import cases, registering, validating
 from strata.jobs.modelling.scoring import write_out_of_fold
-from strata.jobs.runtime.errors import InputError
+from strata.jobs.runtime.errors import InputError, NotReadyError
 from strata.jobs.runtime.run import Context
 from strata.models.binning import bin_rows
 from strata.models.boosting import Boosting, BoostingSpec, boosting_learner, fit_boosting
@@ -45,12 +45,12 @@ def train(context: Context, spec: ModelSpec) -> None:
 
 
 def learnt_rows(context: Context, spec: ModelSpec) -> DataFrame:
-    """The cases whose outcome is known. Raises ``InputError`` when there are too few, naming all that there are."""
+    """The cases whose outcome is known. Raises ``NotReadyError`` when there are too few, naming all that there are."""
     cases_ = context.lake.read(spec.training_set)
     states = dict(cases_.groupBy(cases.STATE).count().collect())
     if min(states.get("good", 0), states.get("bad", 0)) < FEWEST:
         others = ", ".join(f"{count:,} {state}" for state, count in sorted(states.items())) or "no case at all"
-        raise InputError(
+        raise NotReadyError(
             f"model {spec.name}: at least {FEWEST} good and {FEWEST} bad cases are needed by {context.as_of}, "
             f"there are: {others}"
         )

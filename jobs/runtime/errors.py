@@ -21,6 +21,10 @@ class InputError(JobError):
     exit_code = 3
 
 
+class NotReadyError(InputError):
+    """What a job works on is not there yet, and nothing is wrong: outcomes to learn from, a champion to score by."""
+
+
 class GateError(JobError):
     """A quality gate stopped the job; the last good snapshot stays."""
 

@@ -13,7 +13,7 @@ import mlflow
 from mlflow.exceptions import MlflowException
 from mlflow.tracking import MlflowClient
 
-from strata.jobs.runtime.errors import InputError
+from strata.jobs.runtime.errors import InputError, NotReadyError
 from strata.jobs.runtime.pyfunc import read_model, save_pyfunc
 from strata.jobs.runtime.tables import Written
 
@@ -84,7 +84,7 @@ class Tracking:
         """The version that carries ``alias``; raises ``InputError`` when none does."""
         version = self.version(name, alias)
         if version is None:
-            raise InputError(
+            raise NotReadyError(
                 f"no version of model {name} is {alias}: run `strata train` first; where it said that the scorecard "
                 "fails its gate, mend the data or the model, or change the gate in its ModelSpec"
             )

@@ -227,6 +227,8 @@ def test_a_day_without_mature_cases_says_what_there_is(lender: Bank, capsys: pyt
     early = Bank(lender.root, lender.settings.model_copy(update={"as_of": date(2024, 6, 30)}), lender.spark)
     rows = lender.tables().read(SPEC.training_set).where("outcome_state = 'immature'")
     early.tables().replace(SPEC.training_set, rows)
-    assert early.run(train.JOB) == 3
+    assert early.run(train.JOB, "--model", SPEC.name) == 3
     assert "at least 10 good and 10 bad cases are needed by 2024-06-30" in capsys.readouterr().err
+    assert early.run(train.JOB) == 0
+    assert "passed over: model application_default: at least 10 good" in capsys.readouterr().err
     assert early.run(build_cases.JOB) == 0
