@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import date
 
-from pyspark.sql import DataFrame, Window
+from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
 from strata.conf.contracts import Personal, col
@@ -29,15 +29,19 @@ APPLICATION = ("requested_amount", "term_months", "product_code", "channel", "sc
 
 
 def applications(tables: Tables, as_of: date) -> DataFrame:
-    """One row per application that was known by the morning of ``as_of``, in its last version, with the loan it became.
+    """One row per application that was known by the morning of ``as_of``, with the loan that it became.
 
-    ``at`` is the moment of the application. ``has_whole_history`` says whether postings had been delivered for 90 days
-    before it. One shuffle by application, one join with the loans, one scan of the postings for their first day.
+    What was applied for is that of the first version, as corrections came after the application; what was decided is
+    that of the last. ``at`` is the moment of the application. ``has_whole_history`` says whether postings had been
+    delivered for 90 days before it. One shuffle by application, one join with the loans, one scan of the postings for
+    their first day.
     """
     morning = F.lit(as_of.isoformat()).cast("timestamp")
-    newest = Window.partitionBy("application_id").orderBy(F.desc("known_ts"))
     known = tables["loan_application"].where(F.col("known_ts") <= morning)
-    last = known.withColumn("_place", F.row_number().over(newest)).where("_place = 1")
+    applied = {name: F.min_by(name, "known_ts") for name in ("customer_id", "event_ts", *APPLICATION)}
+    decided = {name: F.max_by(name, "known_ts") for name in ("offered_rate", "decision")}
+    values = [value.alias(name) for name, value in {**applied, **decided}.items()]
+    versions = known.groupBy("application_id").agg(*values)
     first = tables["transaction"].agg(F.min("event_ts").alias("_first"))
     granted = (
         tables["loan"]
@@ -45,7 +49,7 @@ def applications(tables: Tables, as_of: date) -> DataFrame:
         .groupBy("application_id")
         .agg(F.max(F.struct("known_ts", "loan_id", "opened_on")).alias("_loan"))
     )
-    return last.join(granted, "application_id", "left").crossJoin(F.broadcast(first)).select(
+    return versions.join(granted, "application_id", "left").crossJoin(F.broadcast(first)).select(
         "application_id",
         "customer_id",
         F.col("event_ts").alias("at"),

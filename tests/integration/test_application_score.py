@@ -115,6 +115,11 @@ def test_cases_are_as_of_the_application_and_mature(lender: Bank):
     assert known.where("decision <> 'approved' OR add_months(granted_on, 12) > DATE '2025-03-31'").count() == 0
     first = lender.tables().read("transaction").agg(F.min("event_ts")).head()[0]
     assert rows.where(F.datediff(F.col("at"), F.lit(first)) < application_default.HISTORY_DAYS).count() == 0
+    # What was applied for, before anybody corrected it.
+    versions = lender.tables().read("loan_application").groupBy("application_id")
+    amounts = versions.agg(F.min_by("requested_amount", "known_ts").alias("a"), F.count("*").alias("n"))
+    met = rows.select("application_id", "requested_amount").join(amounts, "application_id")
+    assert met.where("n > 1").count() > 0 and met.where("a <> requested_amount").count() == 0
     # Nobody's own application, nor anything later, is in its features.
     earlier = lender.tables().read("loan_application").where("known_ts < TIMESTAMP '2025-03-31'")
     newest = earlier.groupBy("application_id").agg(F.min("known_ts").alias("known_ts")).alias("n")
