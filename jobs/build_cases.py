@@ -5,13 +5,11 @@ from __future__ import annotations
 import argparse
 import sys
 
-from strata.conf.banks import load_bank
 from strata.conf.settings import Settings
-from strata.features.views import bank_views
 from strata.jobs.modelling import cases
 from strata.jobs.modelling.chosen import each_model, model_option, models_of, why_none
 from strata.jobs.runtime.run import Context, Job, run
-from strata.jobs.steps.features import feature_sources
+from strata.jobs.steps.features import every_view, feature_sources
 
 
 def body(context: Context) -> None:
@@ -25,9 +23,8 @@ def _reads(settings: Settings, options: argparse.Namespace) -> tuple[str, ...]:
 
 
 def _may_read(settings: Settings, options: argparse.Namespace) -> tuple[str, ...]:
-    """What the views are made of, and people's consents."""
-    bank = load_bank(settings.bank)
-    return feature_sources(bank_views(bank))
+    """What the views are made of, the network's among them, and people's consents."""
+    return feature_sources(every_view(settings))
 
 
 def _writes(settings: Settings, options: argparse.Namespace) -> tuple[str, ...]:

@@ -61,8 +61,8 @@ def every_view(settings: Settings) -> tuple[FeatureView, ...]:
 
 
 def published_views(settings: Settings, entity: str) -> tuple[FeatureView, ...]:
-    """The views of an entity that the bank can fill, and so publish."""
-    return tuple(view for view in bank_views(load_bank(settings.bank)) if view.entity.name == entity)
+    """The views of an entity that the bank can fill, and so publish, with the network's."""
+    return tuple(view for view in every_view(settings) if view.entity.name == entity)
 
 
 def publish(context: Context, features: FeatureStore, start: date, end: date, views: str | Sequence[str] = "*") -> None:
