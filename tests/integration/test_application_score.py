@@ -67,6 +67,8 @@ def around_applicants(context: Context) -> None:
 
 # All that the network says besides is tested on the simulated bank.
 TIES = replace(build_network.JOB, body=around_applicants)
+# Another bank's whole way takes minutes; the third bank shows in small that any model goes it.
+pytestmark = pytest.mark.slow
 WAY = (simulate_bank.JOB, ingest.JOB, TIES, build_cases.JOB, train.JOB, score.JOB, decide.JOB)
 SPEC = application_default.SPEC
 
