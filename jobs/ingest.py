@@ -28,9 +28,8 @@ def body(context: Context) -> None:
 def _writes(settings: Settings, options: argparse.Namespace) -> tuple[str, ...]:
     """Bronze of every feed, silver, what is refused of each table, coverage and counts."""
     bank = load_bank(settings.bank)
-    covered = ("transaction_coverage",) if {"transaction", "account"} <= set(bank.tables) else ()
     refused = (quarantine_of(table).name for table in bank.tables)
-    return (*(feed.bronze for feed in bank.feeds), *bank.tables, *refused, *covered, "ops_ingest")
+    return (*(feed.bronze for feed in bank.feeds), *bank.made, *refused, "ops_ingest")
 
 
 JOB = Job(

@@ -91,6 +91,12 @@ class Bank(Frozen):
         return tuple(table for rank in self.ranks for table in rank)
 
     @cached_property
+    def made(self) -> tuple[str, ...]:
+        """The silver tables that ingest makes: those that feeds fill and, of postings, where they are whole."""
+        covered = {"transaction", "account"} <= set(self.tables)
+        return (*self.tables, *(("transaction_coverage",) if covered else ()))
+
+    @cached_property
     def fills(self) -> tuple[tuple[Feed, Fill], ...]:
         """Every feed with each table that it fills, in the order of ``tables``."""
         pairs = [(feed, fill) for feed in self.feeds for fill in feed.fills]

@@ -14,7 +14,20 @@ class BankModuleError(ValueError):
 
 
 def bank_module(path: Path) -> ModuleType:
-    """The module in a file of a bank's folder, executed anew. Raises ``BankModuleError`` when it can't be imported."""
+    """The module in a file of a bank's folder, executed anew when the file has changed.
+
+    Raises ``BankModuleError`` when it can't be imported.
+    """
+    kept = (path, path.read_bytes())
+    if kept not in _LOADED:
+        _LOADED[kept] = _executed(path)
+    return _LOADED[kept]
+
+
+_LOADED: dict[tuple[Path, bytes], ModuleType] = {}
+
+
+def _executed(path: Path) -> ModuleType:
     name = f"strata_bank_{sha256(str(path).encode()).hexdigest()[:12]}_{path.stem}"
     spec = importlib.util.spec_from_file_location(name, path)
     if spec is None or spec.loader is None:

@@ -74,8 +74,9 @@ def feature_names(context: Context, spec: ModelSpec, patterns: tuple[str, ...], 
 
     Raises ``InputError`` for a pattern that means nothing.
     """
-    own = store_features(spec, stores.store(context))
-    flags = {flag_of(view.name) for view in stores.store(context).views}
+    store = stores.store(context)
+    own = store_features(spec, store)
+    flags = {flag_of(view.name) for view in store.views}
     offered = [name for name in rows.columns if name not in flags]
     chosen: dict[str, None] = {}
     for pattern in patterns:

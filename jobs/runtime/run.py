@@ -135,9 +135,8 @@ class Job:
         bank = load_bank(settings.bank)
         if reason := self.refuses(settings, options):
             return reason
-        derived = {"transaction_coverage"} if {"transaction", "account"} <= set(bank.tables) else set()
         needed = self.needed(settings, options)
-        lacking = [name for name in needed if name in bank.silver and name not in {*bank.tables, *derived}]
+        lacking = [name for name in needed if name in bank.silver and name not in bank.made]
         if not lacking:
             return None
         return f"no feed fills {', '.join(lacking)}; declare one in its feeds, and strata ingest makes the table"

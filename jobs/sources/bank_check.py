@@ -15,6 +15,7 @@ from strata.features.views import account_views, customer_views, is_feature_fill
 from strata.jobs.runtime.errors import InputError
 from strata.jobs.sources.deliveries import Delivery, deliveries, drops
 from strata.jobs.sources.sample import SampledFile, sample_file
+from strata.models.model_spec import ModelSpec
 from strata.models.specs import STANDARD, bank_models, unfilled
 
 WIDTH = 110
@@ -99,30 +100,41 @@ def _sampled_lines(file: SampledFile) -> list[str]:
 
 
 def filled_lines(bank: Bank) -> list[str]:
-    """What the bank fills and what it lacks: tables with their columns, views with their features."""
+    """What the bank fills and what it lacks: tables with their columns, views with their features, models."""
+    offered = (*account_views(), *customer_views(), *own_views(bank))
+    views = [view for view in offered if view.entity.name in bank.entities]
+    filled = [view for view in views if is_filled(view, bank)]
+    models = bank_models(bank)
+    return [*_fillable(bank, filled, models), "", *_missing(bank, [v for v in views if v not in filled], models)]
+
+
+def _fillable(bank: Bank, views: Sequence[FeatureView], models: Sequence[ModelSpec]) -> list[str]:
+    """The tables with their columns, these views with their features, the network and these models."""
     lines = ["can be filled"]
     for name in bank.tables:
         columns = [column for column in bank.silver[name].names if bank.fills_column(name, column)]
         lacking = [column for column in bank.silver[name].names if column not in columns]
         without = f", without {', '.join(lacking)}" if lacking else ""
         lines += _wrapped(f"  table {name}: {len(columns)} of {len(bank.silver[name].names)} columns{without}")
-    offered = (*account_views(), *customer_views(), *own_views(bank))
-    views = [view for view in offered if view.entity.name in bank.entities]
-    filled = [view for view in views if is_filled(view, bank)]
-    for view in filled:
+    for view in views:
         features = [feature for feature in view.features if is_feature_filled(feature, view, bank)]
         lines.append(f"  view {view.name}: {len(features)} of {len(view.features)} features")
     lines.append(f"  network of {bank.network}")
-    models = bank_models(bank)
     for spec in models:
         decides = "; decides its cases" if spec.decision else ""
         lines += _wrapped(f"  model {spec.name}: {spec.title}{decides}")
-    lines += ["", "missing for the rest"]
-    for spec in (spec for spec in STANDARD if spec.name not in {model.name for model in models}):
+    return lines
+
+
+def _missing(bank: Bank, views: Sequence[FeatureView], models: Sequence[ModelSpec]) -> list[str]:
+    """Of the standard models other than ``models``, and of ``views``, what nobody fills."""
+    lines = ["missing for the rest"]
+    known = {model.name for model in models}
+    for spec in (spec for spec in STANDARD if spec.name not in known):
         lines += _wrapped(f"  model {spec.name}: {', '.join(unfilled(spec, bank))}")
-    for view in (view for view in views if view not in filled):
+    for view in views:
         lines += _wrapped(f"  view {view.name}: {', '.join(_lacking(view, bank))}")
-    if len(filled) == len(views) and {spec.name for spec in STANDARD} <= {spec.name for spec in models}:
+    if len(lines) == 1:
         lines.append("  nothing: all views of the bank's entities and all models can be filled")
     return lines
 

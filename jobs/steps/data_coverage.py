@@ -20,7 +20,7 @@ def coverage_of(lake: Lake, bank: Bank) -> Coverage:
 
     Spans of postings are by account: views of customers are checked by where the table begins alone.
     """
-    spans = {"transaction": (SPANS, ("account_id",))} if {"transaction", "account"} <= set(bank.tables) else {}
+    spans = {"transaction": (SPANS, ("account_id",))} if SPANS in bank.made else {}
     openings: dict[str, tuple[str, str]] = {name: (name, CLOCKS[0]) for name in OPENED if name in bank.tables}
     return Coverage(TableBegins(lake, bank.tables), spans, openings)
 

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from difflib import get_close_matches
-
 from strata.conf.banks import Bank
 from strata.conf.banks.modules import BankModuleError, bank_module
+from strata.conf.banks.problems import nearest
 from strata.conf.contracts import Table, col
 from strata.conf.tables import protected_columns
 from strata.features.contracts import feature_columns
@@ -17,8 +16,6 @@ from strata.models.model_spec import ModelSpec
 from strata.models.specs import application_default, loan_default
 
 STANDARD: tuple[ModelSpec, ...] = (loan_default.SPEC, application_default.SPEC)
-# Made by ingest where accounts and postings are delivered, not by a feed of its own.
-COVERAGE = "transaction_coverage"
 
 
 class ModelError(ValueError):
@@ -42,10 +39,9 @@ def bank_models(bank: Bank) -> tuple[ModelSpec, ...]:
 
 def unfilled(spec: ModelSpec, bank: Bank) -> list[str]:
     """Silver tables and columns (``table.column``) that the model is made of and that no feed of the bank fills."""
-    filled = {*bank.tables, *([COVERAGE] if {"transaction", "account"} <= set(bank.tables) else [])}
-    tables = [name for name in spec.reads if name in bank.silver and name not in filled]
+    tables = [name for name in spec.reads if name in bank.silver and name not in bank.made]
     pairs = [tuple(needed.split(".")) for needed in (*spec.population.needs, *spec.outcome.needs)]
-    columns = [f"{table}.{name}" for table, name in pairs if table in filled and not bank.fills_column(table, name)]
+    columns = [f"{table}.{name}" for table, name in pairs if table in bank.made and not bank.fills_column(table, name)]
     entity = [] if spec.entity in bank.entities else [f"entities: {spec.entity} in bank.yml"]
     return [*tables, *columns, *entity]
 
@@ -58,8 +54,8 @@ def model_of(bank: Bank, name: str) -> ModelSpec:
     standard = {spec.name: spec for spec in STANDARD}
     if name in standard:
         raise ModelError(f"model {name}: bank {bank.name} does not fill {', '.join(unfilled(standard[name], bank))}")
-    near = get_close_matches(name, models, 1)
-    known = f"did you mean {near[0]!r}?" if near else f"there are: {', '.join(models) or 'none'}"
+    near = nearest(name, models)
+    known = f"did you mean {near!r}?" if near else f"there are: {', '.join(models) or 'none'}"
     raise ModelError(f"model {name!r} is unknown to bank {bank.name}; {known}")
 
 
