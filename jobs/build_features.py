@@ -7,7 +7,7 @@ import sys
 
 from strata.conf.banks import load_bank
 from strata.conf.settings import Settings
-from strata.features.contracts import feature_table
+from strata.features.store.slice_contracts import feature_table
 from strata.features.views import bank_views, network_views
 from strata.jobs.runtime.run import Context, Job, run
 from strata.jobs.steps import features as steps

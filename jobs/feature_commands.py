@@ -8,8 +8,8 @@ from datetime import date
 from pathlib import Path
 
 from strata.conf.settings import Settings
-from strata.features.contracts import feature_table
-from strata.features.coverage import MODES
+from strata.features.store.coverage import MODES
+from strata.features.store.slice_contracts import feature_table
 from strata.jobs.reports import catalogue
 from strata.jobs.runtime.run import Context, Job, day, run
 from strata.jobs.steps import feature_answers as answers

@@ -6,7 +6,7 @@ import argparse
 import sys
 
 from strata.conf.settings import Settings
-from strata.features.contracts import feature_table
+from strata.features.store.slice_contracts import feature_table
 from strata.jobs.modelling import scoring
 from strata.jobs.modelling.chosen import champions, each_model, model_option, models_of, why_none
 from strata.jobs.runtime.run import Context, Job, run

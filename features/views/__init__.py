@@ -2,46 +2,47 @@
 
 from strata.conf.banks import Bank
 from strata.conf.banks.modules import bank_module
-from strata.features.definitions import Feature, FeatureView
-from strata.features.lineage import Origin, origins, shared_origins
-from strata.features.views.addresses import addresses
-from strata.features.views.app import app
-from strata.features.views.applications import applications
-from strata.features.views.balance import balance
-from strata.features.views.bureau import bureau
-from strata.features.views.business import business
-from strata.features.views.calls import calls, contact_calls
-from strata.features.views.collection import collection, promises
+from strata.features.definitions.feature import Feature
+from strata.features.definitions.lineage import Origin, origins, shared_origins
+from strata.features.definitions.view import FeatureView
+from strata.features.views.accounts.balance import balance
+from strata.features.views.accounts.household import household
+from strata.features.views.accounts.income import income
+from strata.features.views.accounts.spending import spending
+from strata.features.views.accounts.tenure import activity, tenure
 from strata.features.views.common import ACCOUNT, CUSTOMER
-from strata.features.views.consumption import consumption
-from strata.features.views.contacts import contact_arrears, contacts
-from strata.features.views.contagion import contagion
-from strata.features.views.contributions import fund, social
-from strata.features.views.device import device, device_history
-from strata.features.views.earnings import earnings
-from strata.features.views.employment import employment
-from strata.features.views.entry import entry
-from strata.features.views.flows import flows
-from strata.features.views.home import home
-from strata.features.views.household import household
-from strata.features.views.identity import identity
-from strata.features.views.income import income
-from strata.features.views.interests import interests
-from strata.features.views.listings import person_listing, phone_listing
-from strata.features.views.location import location
-from strata.features.views.marketing import marketing
-from strata.features.views.permissions import permissions
-from strata.features.views.presence import presence
-from strata.features.views.ratios import burden, consistency, life_events, reliability
-from strata.features.views.repayments import arrears, loans, repayments
-from strata.features.views.sales import sales
-from strata.features.views.scenes import scenes
-from strata.features.views.schooling import schooling
-from strata.features.views.sdk import sdk
-from strata.features.views.spending import spending
-from strata.features.views.stability import stability, standing
-from strata.features.views.tenure import activity, tenure
-from strata.features.views.wealth import wealth
+from strata.features.views.credit.applications import applications
+from strata.features.views.credit.bureau import bureau
+from strata.features.views.credit.collection import collection, promises
+from strata.features.views.credit.ratios import burden, consistency, life_events, reliability
+from strata.features.views.credit.repayments import arrears, loans, repayments
+from strata.features.views.devices.app import app
+from strata.features.views.devices.device import device, device_history
+from strata.features.views.devices.entry import entry
+from strata.features.views.devices.sdk import sdk
+from strata.features.views.finances.business import business
+from strata.features.views.finances.consumption import consumption
+from strata.features.views.finances.contributions import fund, social
+from strata.features.views.finances.earnings import earnings
+from strata.features.views.finances.employment import employment
+from strata.features.views.finances.flows import flows
+from strata.features.views.finances.home import home
+from strata.features.views.finances.sales import sales
+from strata.features.views.finances.wealth import wealth
+from strata.features.views.identity.identity import identity
+from strata.features.views.identity.listings import person_listing, phone_listing
+from strata.features.views.identity.schooling import schooling
+from strata.features.views.identity.stability import stability, standing
+from strata.features.views.location.addresses import addresses
+from strata.features.views.location.location import location
+from strata.features.views.location.presence import presence
+from strata.features.views.marketing.interests import interests
+from strata.features.views.marketing.marketing import marketing
+from strata.features.views.marketing.permissions import permissions
+from strata.features.views.marketing.scenes import scenes
+from strata.features.views.relations.calls import calls, contact_calls
+from strata.features.views.relations.contacts import contact_arrears, contacts
+from strata.features.views.relations.contagion import contagion
 
 __all__ = [
     "ACCOUNT",

@@ -11,9 +11,11 @@ from pyspark.sql import functions as F
 
 from strata.conf.contracts import Personal
 from strata.conf.simulation import load_calendar
-from strata.features.definitions import Derived, Entity, FeatureView, StateValue, Windowed, derived, windowed
-from strata.features.links import Link
-from strata.features.purposes import PURPOSES
+from strata.features.definitions.feature import Entity
+from strata.features.definitions.items import Derived, StateValue, Windowed, derived, windowed
+from strata.features.definitions.links import Link
+from strata.features.definitions.view import FeatureView
+from strata.features.governance.purposes import PURPOSES
 
 ACCOUNT = Entity("account", ("account_id",), "account_book", "since", until="until")
 CUSTOMER = Entity("customer", ("customer_id",), "customer", "event_ts", "known_ts")

@@ -7,9 +7,9 @@ from typing import Any
 
 from pyspark.sql import DataFrame
 
-from strata.features.consent import HAS_CONSENT
-from strata.features.coverage import flag_of
-from strata.features.store import FeatureStore
+from strata.features.governance.consent import HAS_CONSENT
+from strata.features.store.coverage import flag_of
+from strata.features.store.feature_store import FeatureStore
 from strata.jobs.modelling.tables import declared_columns
 from strata.jobs.runtime.errors import InputError
 from strata.jobs.runtime.run import Context

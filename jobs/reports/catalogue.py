@@ -10,8 +10,8 @@ from markupsafe import Markup
 from pyspark.sql import Row
 
 from strata.conf.contracts import Table
-from strata.features.definitions import FeatureView
-from strata.features.store import FeatureStore
+from strata.features.definitions.view import FeatureView
+from strata.features.store.feature_store import FeatureStore
 from strata.jobs.reports import catalogue_drawings as drawings
 from strata.jobs.reports.catalogue_entries import (
     TableEntry,

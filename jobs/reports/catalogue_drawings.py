@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from markupsafe import Markup, escape
 
-from strata.features.statistics import histogram
+from strata.features.store.statistics import histogram
 
 BAR, HEIGHT = 7, 28
 LINE, TOP = 19, 26

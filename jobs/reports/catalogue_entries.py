@@ -10,9 +10,10 @@ from markupsafe import Markup, escape
 from pyspark.sql import Row
 
 from strata.conf.contracts import Column, Table
-from strata.features.definitions import Feature, FeatureView
-from strata.features.lineage import Origin, origins, shared_origins
-from strata.features.missing import missing_rule
+from strata.features.definitions.feature import Feature
+from strata.features.definitions.lineage import Origin, origins, shared_origins
+from strata.features.definitions.missing_values import missing_rule
+from strata.features.definitions.view import FeatureView
 from strata.jobs.reports import catalogue_drawings as drawings
 from strata.jobs.reports.page import shown
 from strata.jobs.steps.feature_uses import Offer, Use

@@ -5,7 +5,7 @@ from __future__ import annotations
 from strata.conf.banks import Bank
 from strata.conf.contracts import Table
 from strata.conf.tables import ALL
-from strata.features.contracts import feature_table
+from strata.features.store.slice_contracts import feature_table
 from strata.features.views import all_views, own_views
 from strata.models.specs import bank_models, training_table
 

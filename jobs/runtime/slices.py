@@ -9,7 +9,7 @@ from datetime import UTC, date, datetime
 from pyspark.sql import DataFrame
 
 from strata.conf.contracts import Table
-from strata.features.materialize import AS_OF, Slice
+from strata.features.store.slice_plan import AS_OF, Slice
 from strata.jobs.runtime.tables import Lake
 
 MANIFEST = "feature_slice"

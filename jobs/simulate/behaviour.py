@@ -5,7 +5,7 @@ from __future__ import annotations
 from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
 
-from strata.features.geohash import BASE32
+from strata.features.engine.geohash import BASE32
 from strata.jobs.simulate.delivery import AT
 from strata.jobs.simulate.draws import Who, repeated
 from strata.jobs.simulate.groups import out_for_money

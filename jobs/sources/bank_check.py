@@ -9,8 +9,8 @@ from textwrap import wrap
 
 from strata.conf.banks import Bank, Problem, read_bank
 from strata.conf.contracts import Table
-from strata.features.definitions import FeatureView
-from strata.features.lineage import origins
+from strata.features.definitions.lineage import origins
+from strata.features.definitions.view import FeatureView
 from strata.features.views import account_views, customer_views, is_feature_filled, is_filled, own_views
 from strata.jobs.runtime.errors import InputError
 from strata.jobs.sources.deliveries import Delivery, deliveries, drops

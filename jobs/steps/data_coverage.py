@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping
 from pyspark.sql import functions as F
 
 from strata.conf.banks import CLOCKS, Bank
-from strata.features.coverage import Begin, Coverage
+from strata.features.store.coverage import Begin, Coverage
 from strata.jobs.runtime.tables import Lake
 
 SPANS = "transaction_coverage"

@@ -11,11 +11,11 @@ from pyspark.sql import DataFrame, Row
 from pyspark.sql import functions as F
 
 from strata.features import FeatureError, FeatureStore, FeatureTypeError, proxy_report
-from strata.features.consent import HAS_CONSENT
-from strata.features.definitions import Feature
-from strata.features.inputs import FeatureWarning
-from strata.features.missing import missing_rule
-from strata.features.selection import select_views
+from strata.features.definitions.feature import Feature
+from strata.features.definitions.missing_values import missing_rule
+from strata.features.definitions.selection import select_views
+from strata.features.engine.inputs import FeatureWarning
+from strata.features.governance.consent import HAS_CONSENT
 from strata.jobs.runtime.errors import GateError, UsageError
 from strata.jobs.runtime.run import Context
 from strata.jobs.steps.any_input import read_table

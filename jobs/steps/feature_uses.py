@@ -6,7 +6,7 @@ from argparse import Namespace
 from dataclasses import dataclass
 
 from strata.conf.settings import Settings
-from strata.features.manifest import Manifest
+from strata.features.store.manifest import Manifest
 from strata.jobs.runtime.pyfunc import Model, read_model
 from strata.jobs.runtime.run import Context
 from strata.jobs.runtime.tracking import Tracking, has_registry

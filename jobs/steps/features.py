@@ -10,12 +10,12 @@ from pyspark.sql import DataFrame
 
 from strata.conf.banks import Bank, load_bank
 from strata.conf.settings import Settings
-from strata.features.definitions import FeatureView
-from strata.features.permissions import Consents
-from strata.features.publishing import Published
-from strata.features.purposes import CONSENT_KEY, CONSENT_TABLE, STANDARD_POLICY
-from strata.features.statistics import feature_statistics, measurable
-from strata.features.store import FeatureStore
+from strata.features.definitions.view import FeatureView
+from strata.features.governance.permissions import Consents
+from strata.features.governance.purposes import CONSENT_KEY, CONSENT_TABLE, STANDARD_POLICY
+from strata.features.store.feature_store import FeatureStore
+from strata.features.store.publishing import Published
+from strata.features.store.statistics import feature_statistics, measurable
 from strata.features.views import bank_views, network_views
 from strata.jobs.runtime.run import Context
 from strata.jobs.runtime.slices import FeatureTables

@@ -8,7 +8,7 @@ from pyspark.sql import DataFrame, Window
 from pyspark.sql import functions as F
 
 from strata.conf.tables.people import CHANNELS
-from strata.features.consent import HAS_CONSENT, consented
+from strata.features.governance.consent import HAS_CONSENT, consented
 from strata.graph.referral import FEATURES, PAIR, allowed, referral_candidates, referral_paths, with_outcome
 from strata.graph.seeds import coverage_seeds
 from strata.graph.warm import persons_as_of, referrals_between, warm_ties

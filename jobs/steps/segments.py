@@ -11,7 +11,7 @@ from pyspark.sql import functions as F
 from strata.conf.banks import load_bank
 from strata.conf.policies import Policy
 from strata.conf.settings import Settings
-from strata.features.contracts import feature_table
+from strata.features.store.slice_contracts import feature_table
 from strata.features.views import bank_views, is_feature_filled
 from strata.jobs.modelling.tables import declared_columns
 from strata.jobs.runtime.run import Context

@@ -7,10 +7,10 @@ from strata.conf.banks.modules import BankModuleError, bank_module
 from strata.conf.banks.problems import nearest
 from strata.conf.contracts import Table, col
 from strata.conf.tables import protected_columns
-from strata.features.contracts import feature_columns
-from strata.features.coverage import flag_of
-from strata.features.definitions import FeatureView
-from strata.features.permissions import refusal
+from strata.features.definitions.view import FeatureView
+from strata.features.governance.permissions import refusal
+from strata.features.store.coverage import flag_of
+from strata.features.store.slice_contracts import feature_columns
 from strata.features.views import bank_views, network_views
 from strata.models.model_spec import ModelSpec
 from strata.models.specs import application_default, loan_default

@@ -9,7 +9,7 @@ from pyspark.sql import functions as F
 
 from strata.conf.contracts import Personal, col
 from strata.conf.tables.network import CONTAGION
-from strata.features.labels import LabelSpec, label
+from strata.features.outcomes.performance_labels import LabelSpec, label
 from strata.models.model_spec import STATE, Beside, ModelSpec, Outcome, Population, Tables
 
 # Days of postings before an application: the shortest window that says anything of incomes.

@@ -10,7 +10,7 @@ from pyspark.sql import functions as F
 
 from strata.conf.contracts import Personal, col
 from strata.conf.tables.network import NEIGHBOURS
-from strata.features.coverage import whole_until, with_whole_history
+from strata.features.store.coverage import whole_until, with_whole_history
 from strata.features.views import account_views
 from strata.models.boosting import BoostingSpec
 from strata.models.model_spec import STATE, Beside, ModelSpec, Outcome, Population, Tables, TimeSplit, Variant

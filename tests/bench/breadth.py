@@ -19,8 +19,8 @@ from pyspark.sql import Column, DataFrame, SparkSession
 from pyspark.sql import functions as F
 
 from strata.features import FeatureStore
-from strata.features.compute import pass_key
-from strata.features.statistics import feature_statistics, measurable
+from strata.features.engine.compute import pass_key
+from strata.features.store.statistics import feature_statistics, measurable
 from strata.features.views import customer_views
 from strata.jobs.runtime.run import open_session
 from strata.jobs.runtime.slices import FeatureTables

@@ -19,7 +19,7 @@ from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
 
 from strata.features import FeatureStore, TableClock, leakage_check, point_in_time_join, proxy_report
-from strata.features.definitions import FeatureView
+from strata.features.definitions.view import FeatureView
 from strata.features.views import customer_views
 from strata.jobs.runtime.run import open_session
 from strata.jobs.runtime.slices import FeatureTables

@@ -10,7 +10,7 @@ from scipy.stats import rankdata
 from sklearn.linear_model import LogisticRegression
 
 from strata.conf.tables.truth import TRAITS
-from strata.features.definitions import FeatureView
+from strata.features.definitions.view import FeatureView
 from strata.models import Binning
 from strata.models.evaluation import ScoreTable, auc_interval, ks, psi, psi_noise
 from tests.bench.kept import Measurement

@@ -8,7 +8,8 @@ from decimal import Decimal
 
 import pytest
 
-from strata.features import Entity, FeatureView, compute, derived, point_in_time_join, windowed, windowed_aggregates
+from strata.features import Entity, FeatureView, derived, point_in_time_join, windowed, windowed_aggregates
+from strata.features.engine import compute
 from tests.conftest import ZONE, in_zone
 
 EVENT = "who string, ts timestamp, known timestamp, event int, amount decimal(10,2)"

@@ -17,10 +17,11 @@ from pyspark.sql import functions as F
 from pyspark.sql.types import StructField, StructType, TimestampType
 
 from strata.features import FeatureStore, Manifest
-from strata.features.contracts import feature_table
-from strata.features.definitions import WORD, Feature, FeatureView
-from strata.features.inputs import key_list
-from strata.features.links import Link
+from strata.features.definitions.feature import Feature
+from strata.features.definitions.links import Link
+from strata.features.definitions.view import WORD, FeatureView
+from strata.features.engine.inputs import key_list
+from strata.features.store.slice_contracts import feature_table
 from strata.features.views import customer_views
 from strata.jobs import feature_commands
 from strata.jobs.runtime.slices import FeatureTables

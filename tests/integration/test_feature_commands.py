@@ -11,7 +11,7 @@ import pandas as pd
 import pytest
 
 from strata.features import Manifest
-from strata.features.contracts import feature_table
+from strata.features.store.slice_contracts import feature_table
 from strata.features.views import account_views, customer_views
 from strata.jobs import cli
 from strata.jobs.feature_commands import CATALOGUE, JOBS

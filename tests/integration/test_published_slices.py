@@ -13,7 +13,7 @@ from pyspark.sql import functions as F
 
 from strata.conf.contracts import Layer, Table, col
 from strata.features import Entity, FeatureError, FeatureStore, FeatureView, Link, derived, state, windowed
-from strata.features.contracts import feature_table
+from strata.features.store.slice_contracts import feature_table
 from strata.jobs.runtime.slices import FeatureTables
 from strata.jobs.runtime.tables import Lake
 from tests.conftest import in_zone

@@ -127,7 +127,7 @@ tables:
     "views/sleep.py": """
 from strata.features import windowed
 from strata.features.views.common import customer_events
-from strata.features.links import Link
+from strata.features.definitions.links import Link
 
 sleep = customer_events(
     "sleep", "transaction", ("transaction_id", "customer_id"), "How still an account is.",

@@ -15,7 +15,7 @@ from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
 from strata.conf.contracts import Layer
-from strata.features.store import FeatureStore, Manifest
+from strata.features.store.feature_store import FeatureStore, Manifest
 from strata.features.views import account_views
 from strata.jobs import build_report, check_run, ingest, promote, run_all, score
 from strata.models.scorecard import Scorecard

@@ -12,7 +12,7 @@ import pandas as pd
 import pytest
 
 from strata.features import FeatureError, FeatureTypeError
-from strata.features.labels import STATES, LabelSpec, label, maturity
+from strata.features.outcomes.performance_labels import STATES, LabelSpec, label, maturity
 from tests.conftest import in_zone
 from tests.plans import count, plan_of, static_plans
 

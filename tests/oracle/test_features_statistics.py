@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 
 from strata.features import FeatureError, FeatureTypeError, feature_statistics, population_stability
-from strata.features.statistics import histogram
+from strata.features.store.statistics import histogram
 
 
 def _rows(seed, size, shift=0.0):

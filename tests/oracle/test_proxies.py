@@ -12,7 +12,7 @@ from scipy.stats.contingency import association
 from sklearn.metrics import mutual_info_score
 
 from strata.features import FeatureError, FeatureTypeError
-from strata.features.proxies import proxy_report
+from strata.features.governance.proxies import proxy_report
 
 FEATURES = ["height", "noisy", "zeros", "flag", "money", "far", "town", "job"]
 SENSITIVE = ["gender", "age_code"]

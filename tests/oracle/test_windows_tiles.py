@@ -11,8 +11,8 @@ from zoneinfo import ZoneInfo
 import pytest
 
 from strata.features import FeatureTypeError
-from strata.features.aggregates import AGGREGATES, Measure
-from strata.features.windows import aggregate_windows
+from strata.features.engine.aggregates import AGGREGATES, Measure
+from strata.features.engine.windows import aggregate_windows
 from tests.conftest import in_zone
 
 # São Paulo's clocks went from midnight to one o'clock on 2017-10-15.

@@ -11,8 +11,8 @@ from pyspark.sql import functions as F
 
 from strata.conf.tables import people
 from strata.features import FeatureError, FeatureTypeError
-from strata.features.consent import ConsentPolicy, PurposeRule, consented
-from strata.features.purposes import CONSENT_KEY, PURPOSES, STANDARD_POLICY
+from strata.features.governance.consent import ConsentPolicy, PurposeRule, consented
+from strata.features.governance.purposes import CONSENT_KEY, PURPOSES, STANDARD_POLICY
 from tests.conftest import in_zone
 
 CONSENT = "who string, purpose string, granted boolean, valid_from timestamp, known_ts timestamp"

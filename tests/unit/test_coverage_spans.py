@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import date
 
-from strata.features.coverage import with_whole_history
+from strata.features.store.coverage import with_whole_history
 
 
 def test_spans_are_walked(spark):

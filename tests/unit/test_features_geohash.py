@@ -7,7 +7,7 @@ import random
 import pytest
 from pyspark.sql import SparkSession
 
-from strata.features.geohash import BASE32, with_place
+from strata.features.engine.geohash import BASE32, with_place
 
 
 def middle(geohash: str) -> tuple[float, float]:

@@ -7,10 +7,12 @@ from dataclasses import replace
 import pytest
 
 from strata.conf.contracts import Layer, Table, col
-from strata.features.definitions import Entity, FeatureView, derived, state, windowed
-from strata.features.lineage import Origin, origins, shared_origins, words_of
-from strata.features.links import Link
-from strata.features.missing import missing_rule
+from strata.features.definitions.feature import Entity
+from strata.features.definitions.items import derived, state, windowed
+from strata.features.definitions.lineage import Origin, origins, shared_origins, words_of
+from strata.features.definitions.links import Link
+from strata.features.definitions.missing_values import missing_rule
+from strata.features.definitions.view import FeatureView
 
 PERSON = Entity("person", ("person_id",), "person", "event_ts")
 

@@ -7,9 +7,10 @@ from datetime import date, datetime
 import pytest
 from pyspark.sql import SparkSession
 
-from strata.features import FeatureError, FeatureView, Link, compute, windowed
-from strata.features.definitions import Entity
-from strata.features.links import follow
+from strata.features import FeatureError, FeatureView, Link, windowed
+from strata.features.definitions.feature import Entity
+from strata.features.definitions.links import follow
+from strata.features.engine import compute
 
 DAY = datetime(2025, 1, 10)
 OWNER = Link("holder", (("account_id", "account"),), ("customer_id",), "role = 'owner'")
@@ -92,7 +93,7 @@ def test_links_are_followed_one_after_the_other(spark: SparkSession):
 
 
 def test_a_view_names_all_its_tables_and_its_plan_scans_them():
-    from strata.features.compute import Pass
+    from strata.features.engine.compute import Pass
 
     assert view().tables == ("payment", "loan", "holder")
     assert "scans: payment 1, loan 1, holder 1, spine 2, shuffles 11" in str(Pass(view(), view().features))

@@ -11,8 +11,8 @@ from pyspark.sql import SparkSession
 
 from strata.conf.contracts import Personal
 from strata.features import Entity, FeatureError, FeatureView, Link, derived, windowed
-from strata.features.compute import compute_features, plan_passes
-from strata.features.permissions import check_use
+from strata.features.engine.compute import compute_features, plan_passes
+from strata.features.governance.permissions import check_use
 from strata.features.views.common import streak, with_holidays
 
 WHO = Entity("customer", ("customer_id",), "customer", "since")

@@ -8,8 +8,8 @@ import pytest
 from pyspark.sql import functions as F
 
 from strata.features import point_in_time_join, windowed_aggregates
-from strata.features.aggregates import Measure
-from strata.features.windows import aggregate_windows
+from strata.features.engine.aggregates import Measure
+from strata.features.engine.windows import aggregate_windows
 from tests.plans import count, plan_of, static_plans
 
 

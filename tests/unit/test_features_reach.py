@@ -15,9 +15,10 @@ from typing import Any
 import pytest
 
 from strata.conf import simulation
-from strata.features import FeatureError, geohash
-from strata.features.definitions import FeatureView
-from strata.features.reach import fingerprint, reached_texts
+from strata.features import FeatureError
+from strata.features.definitions.code_fingerprint import fingerprint, reached_texts
+from strata.features.definitions.view import FeatureView
+from strata.features.engine import geohash
 from strata.features.views import customer_views
 
 HELPERS = '''

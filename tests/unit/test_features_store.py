@@ -21,14 +21,15 @@ from strata.features import (
     Manifest,
     PurposeRule,
     TableClock,
-    compute,
     derived,
     leakage_check,
     windowed,
 )
-from strata.features.compute import plan_passes
-from strata.features.purposes import STANDARD_POLICY
-from strata.features.views import ACCOUNT, account_views, tenure
+from strata.features.engine import compute
+from strata.features.engine.compute import plan_passes
+from strata.features.governance.purposes import STANDARD_POLICY
+from strata.features.views import ACCOUNT, account_views
+from strata.features.views.accounts import tenure
 from tests.conftest import in_zone
 
 PRAGUE = ZoneInfo("Europe/Prague")

@@ -6,9 +6,9 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
-from strata.features import stretches
-from strata.features.stretches import MERGES, Column, extremes
-from strata.features.windows_arrow import Given, answered, blocks
+from strata.features.engine import window_stretches as stretches
+from strata.features.engine.arrow_windows import Given, answered, blocks
+from strata.features.engine.window_stretches import MERGES, Column, extremes
 
 LENGTHS = (20, 7, 2)
 PARTS = ("bits", "count", "high", "low", "max", "min")

@@ -1,0 +1,1 @@
+"""What a feature is: views, their items, what they are made of and how they are named."""

@@ -1,0 +1,1 @@
+"""Who may use which features for what: purposes, consent, sensitive columns, leakage."""

@@ -1,0 +1,1 @@
+"""What became of a case after its observation date."""

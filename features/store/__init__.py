@@ -1,0 +1,1 @@
+"""The feature store: views registered, slices published, training sets with their manifest."""

@@ -1,0 +1,1 @@
+"""Views of accounts: what passes through them and how they are kept."""

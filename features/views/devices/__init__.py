@@ -1,0 +1,1 @@
+"""Views of the devices and the app that a customer uses."""

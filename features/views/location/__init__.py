@@ -1,0 +1,1 @@
+"""Views of where a customer lives, works and goes."""
