@@ -17,7 +17,7 @@ from typing import Any, Literal
 from pyspark.sql import DataFrame
 
 from strata.conf.contracts import Column, Layer, Table, col
-from strata.models.scorecard import ScorecardSpec
+from strata.models.scorecard.scorecard import ScorecardSpec
 
 # Silver and network tables by name, as a job has read them.
 Tables = Mapping[str, DataFrame]

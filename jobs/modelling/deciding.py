@@ -10,8 +10,8 @@ from strata.jobs.modelling.cases import labelled_cases
 from strata.jobs.modelling.scoring import champion
 from strata.jobs.modelling.tables import declared_columns
 from strata.jobs.runtime.run import Context
-from strata.models.decision import decide_credit
-from strata.models.fairness import age_band, fairness_report
+from strata.models.decisioning.decision_table import decide_credit
+from strata.models.evaluation.fairness import age_band, fairness_report
 from strata.models.model_spec import ModelSpec
 
 SCORED = ("scored_by", "score", "probability", "grade", "reason_1", "reason_2", "reason_3")

@@ -11,10 +11,10 @@ from pyspark.sql import functions as F
 from strata.jobs.modelling.validating import Figure
 from strata.jobs.runtime.run import Context
 from strata.jobs.runtime.tracking import CHALLENGER, CHAMPION, Tracking
-from strata.models.boosting import Boosting
-from strata.models.challenger import Challenger
+from strata.models.boosting.challenger import Challenger
+from strata.models.boosting.trees import Boosting
 from strata.models.model_spec import BOOSTED, SCORECARD, ModelSpec
-from strata.models.scorecard import Scorecard
+from strata.models.scorecard.scorecard import Scorecard
 
 
 def register(

@@ -16,9 +16,9 @@ from strata.jobs.runtime.tracking import CHAMPION, Registered, Tracking
 from strata.jobs.steps import features as stores
 from strata.jobs.steps.feature_answers import refusals
 from strata.models.model_spec import BOOSTED, SCORECARD, ModelSpec
-from strata.models.scorecard import Scorecard
-from strata.models.scorecard_scale import Scale
-from strata.models.validation import CrossValidation
+from strata.models.scorecard.points_scale import Scale
+from strata.models.scorecard.scorecard import Scorecard
+from strata.models.validation.cross_validation import CrossValidation
 
 OUT_OF_FOLD, BY_MODEL = "out of fold", "model"
 OWNERS = "account_holder"

@@ -11,13 +11,13 @@ from strata.jobs.modelling import cases, registering, validating
 from strata.jobs.modelling.scoring import write_out_of_fold
 from strata.jobs.runtime.errors import InputError, NotReadyError
 from strata.jobs.runtime.run import Context
-from strata.models.binning import bin_rows
-from strata.models.boosting import Boosting, BoostingSpec, boosting_learner, fit_boosting
-from strata.models.challenger import Challenger, fit_challenger
+from strata.models.binning.woe_binning import bin_rows
+from strata.models.boosting.challenger import Challenger, fit_challenger
+from strata.models.boosting.trees import Boosting, BoostingSpec, boosting_learner, fit_boosting
 from strata.models.model_spec import ModelSpec
-from strata.models.scorecard import Scorecard, fit_scorecard
-from strata.models.training import training
-from strata.models.validation import Learner, Predict
+from strata.models.samples.training import training
+from strata.models.scorecard.scorecard import Scorecard, fit_scorecard
+from strata.models.validation.cross_validation import Learner, Predict
 
 # Fewer outcomes of either kind teach nothing and leave folds without any.
 FEWEST = 10

@@ -11,10 +11,10 @@ from pyspark.sql import functions as F
 from strata.jobs.modelling.cases import feature_names
 from strata.jobs.modelling.tables import declared_columns
 from strata.jobs.runtime.run import Context
-from strata.models.evaluation import Interval, auc_interval, score_table
+from strata.models.evaluation.discrimination import Interval, auc_interval, score_table
 from strata.models.model_spec import BOOSTED, SCORECARD, ModelSpec, TimeSplit, Variant
-from strata.models.scorecard import ScorecardSpec, fit_scorecard
-from strata.models.validation import CrossValidation, Learner, cross_validate, paired_difference
+from strata.models.scorecard.scorecard import ScorecardSpec, fit_scorecard
+from strata.models.validation.cross_validation import CrossValidation, Learner, cross_validate, paired_difference
 
 FIGURES = (
     "as_of_date date, model string, model_version int, variant string, metric string, estimate double, low double, "

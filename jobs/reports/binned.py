@@ -6,8 +6,8 @@ import re
 
 from strata.jobs.reports import charts
 from strata.jobs.reports.page import Figure
-from strata.models.binning import BinnedFeature
-from strata.models.binning_bins import SEPARATOR
+from strata.models.binning.feature_bins import SEPARATOR
+from strata.models.binning.woe_binning import BinnedFeature
 
 LONGEST_LABEL, SHOWN_LEVELS = 34, 3
 

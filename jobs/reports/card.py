@@ -19,7 +19,7 @@ from strata.jobs.reports.card_sections import (
 from strata.jobs.reports.page import Page, Section, Tile
 from strata.jobs.steps.card_fit import CARD, FittedCard, TestedCard, sentence_on_drops
 from strata.jobs.steps.card_input import CardTable
-from strata.models.labels import TEST, TRAIN
+from strata.models.samples.development_sample import TEST, TRAIN
 
 # Words of the trade for an AUC; each holds up to its limit.
 POWER = ((0.6, "hardly"), (0.7, "weakly"), (0.8, "fairly"), (0.9, "well"), (1.01, "very well"))

@@ -19,9 +19,8 @@ from strata.jobs.steps.card_fit import (
     shifted_features,
 )
 from strata.jobs.steps.card_input import PERIOD, CardTable
-from strata.models.cutoffs import Economics, best_cut_off, strategy_table
-from strata.models.drift import find_drift
-from strata.models.evaluation import (
+from strata.models.evaluation.cutoffs import Economics, best_cut_off, strategy_table
+from strata.models.evaluation.discrimination import (
     ScoreTable,
     calibration_line,
     calibration_table,
@@ -30,7 +29,8 @@ from strata.models.evaluation import (
     psi_noise,
     roc_points,
 )
-from strata.models.labels import TEST, TRAIN
+from strata.models.samples.development_sample import TEST, TRAIN
+from strata.models.scorecard.vintage_drift import find_drift
 
 # Without --profit and --loss: a bad account costs what five good ones earn.
 PLAIN = Economics(1.0, 5.0)

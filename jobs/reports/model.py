@@ -11,9 +11,9 @@ from strata.jobs.reports.binned import binned_figure
 from strata.jobs.reports.page import Figure, Section, Sheet
 from strata.jobs.runtime.run import Context
 from strata.jobs.runtime.tracking import CHALLENGER, CHAMPION, Registered, Tracking
-from strata.models.evaluation import calibration_line, calibration_table, roc_points, score_table
+from strata.models.evaluation.discrimination import calibration_line, calibration_table, roc_points, score_table
 from strata.models.model_spec import BOOSTED, SCORECARD, ModelSpec
-from strata.models.scorecard import Scorecard
+from strata.models.scorecard.scorecard import Scorecard
 
 READS = ("model_validation", "application_score")
 Figures = Sequence[Row]

@@ -5,7 +5,7 @@ from __future__ import annotations
 from strata.jobs.reports.card_sections import sentence_on_prices
 from strata.jobs.steps.card_fit import FittedCard, TestedCard, sentence_on_drops
 from strata.jobs.steps.card_input import CardTable
-from strata.models.labels import TEST, TRAIN
+from strata.models.samples.development_sample import TEST, TRAIN
 
 
 def model_card(table: CardTable, fitted: FittedCard, tested: TestedCard) -> str:

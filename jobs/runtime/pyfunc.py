@@ -21,11 +21,11 @@ from mlflow.models import ModelSignature
 from mlflow.types import ColSpec, DataType, Schema
 from mlflow.types.schema import AnyType
 
-from strata.models.binning_bins import FeatureBins
-from strata.models.boosting import Boosting
-from strata.models.challenger import FORMAT as CHALLENGER_FORMAT
-from strata.models.challenger import Challenger
-from strata.models.scorecard import Scorecard
+from strata.models.binning.feature_bins import FeatureBins
+from strata.models.boosting.challenger import FORMAT as CHALLENGER_FORMAT
+from strata.models.boosting.challenger import Challenger
+from strata.models.boosting.trees import Boosting
+from strata.models.scorecard.scorecard import Scorecard
 
 Model = Scorecard | Boosting | Challenger
 

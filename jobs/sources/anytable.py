@@ -42,9 +42,9 @@ from strata.jobs.sources.csv_types import (
 )
 from strata.jobs.sources.deliveries import content_hash
 from strata.jobs.sources.parquet_columns import parquet_columns, read_parquet
-from strata.models.binning_rows import column
-from strata.models.reading_choice import KINDS, AsKind
-from strata.models.readings import Reading
+from strata.models.readings.reading_choice import KINDS, AsKind
+from strata.models.readings.text_readings import Reading
+from strata.models.samples.training_rows import column
 
 Kind = Literal["csv", "parquet", "delta"]
 PARQUET = b"PAR1"
@@ -109,8 +109,8 @@ def read_any(
     for one whose separator wasn't found.
 
     Texts that are numbers in other writings (``10.65%``, ``$1,234.50``, ``36 months``) or levels of an ordered scale
-    become numbers, see ``models/readings.py``: when 95 % of a column's filled cells are understood; the others become
-    missing, and a note counts them. ``kinds`` overrules that (column to ``text``, ``number``, ``comma``, ``point``,
+    become numbers, see ``models/readings/text_readings.py``: when 95 % of a column's filled cells are understood; the
+    others become missing, and a note counts them. ``kinds`` overrules that (column to ``text``, ``number``, ``comma``, ``point``,
     ``percent``, ``money``, ``unit`` or ``order``), and columns that are ``untouched`` (None: all) get no reading.
 
     ``roles`` maps names (see ``find_column``) to what columns are: the cells of an ``identifier`` of a CSV stay text,

@@ -2,7 +2,7 @@
 
 The scan of all cells (``csv_types``) has said of each column what shapes its cells have. Only columns that are numbers
 in other writings, or levels of an order, are read once more, for a summary of their ways of writing; the choice is
-then made on the driver (``models/reading_choice.py``).
+then made on the driver (``models/readings/reading_choice.py``).
 """
 
 from __future__ import annotations
@@ -15,9 +15,9 @@ from pyspark.sql import functions as F
 
 from strata.jobs.runtime.errors import InputError
 from strata.jobs.sources.csv_types import ORDERED, Seen, Shape, has_decimal_commas, is_plain
-from strata.models.ordered_scales import NAMED_GRADE
-from strata.models.reading_choice import SHARE, AsKind, Cells, Choice, choose
-from strata.models.readings import Reading
+from strata.models.readings.ordered_scales import NAMED_GRADE
+from strata.models.readings.reading_choice import SHARE, AsKind, Cells, Choice, choose
+from strata.models.readings.text_readings import Reading
 
 MOST_WRITINGS = 20_000
 _DIGITS = "123456789０１２３４５６７８９"

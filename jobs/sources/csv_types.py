@@ -21,10 +21,10 @@ from pyspark.sql import functions as F
 from strata.jobs.runtime.errors import InputError
 from strata.jobs.sources.csv_layout import Layout, raise_fault
 from strata.jobs.sources.encodings import java_name
-from strata.models.binning_rows import column
-from strata.models.ordered_scales import WORDS
-from strata.models.reading_choice import CURRENCIES, Choice
-from strata.models.screening_columns import suggests_date
+from strata.models.readings.ordered_scales import WORDS
+from strata.models.readings.reading_choice import CURRENCIES, Choice
+from strata.models.samples.column_profiles import suggests_date
+from strata.models.samples.training_rows import column
 
 # What is missing, by the role of a column. Of a feature: the empty cell and these words, as they are spelt here. Of
 # an identifier: the empty cell alone. Of an outcome of words: the empty cell alone; of one of numbers these words too.

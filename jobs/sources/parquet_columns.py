@@ -19,7 +19,7 @@ from pyspark.sql import functions as F
 from pyspark.sql import types as T
 
 from strata.jobs.runtime.errors import InputError
-from strata.models.binning_rows import column, quoted
+from strata.models.samples.training_rows import column, quoted
 
 NANOS = "spark.sql.legacy.parquet.nanosAsLong"
 PACKINGS = ("BROTLI", "LZO")  # that Spark has no code for

@@ -9,7 +9,7 @@ from pathlib import Path
 from strata.jobs.runtime.run import Context
 from strata.jobs.sources.anytable import AnyTable, read_any
 from strata.jobs.sources.csv_types import Role
-from strata.models.reading_choice import AsKind
+from strata.models.readings.reading_choice import AsKind
 
 
 def add_reading_options(arguments: argparse._ActionsContainer) -> None:

@@ -15,19 +15,19 @@ from pyspark.sql import functions as F
 from strata.jobs.runtime.errors import InputError
 from strata.jobs.runtime.run import Context
 from strata.jobs.steps.card_input import PERIOD, SPLIT, STATE, CardTable, read_splits
-from strata.models.binning import Binning, bin_rows
-from strata.models.binning_rows import column
-from strata.models.challenger import Challenger, fit_challenger
-from strata.models.counts import in_time
-from strata.models.drift import Drift, find_drift
-from strata.models.drop_worth import DropWorth, drop_worth
-from strata.models.evaluation import Interval, ScoreTable, bootstrap_intervals, measures, score_table
-from strata.models.fairness import fairness_report
-from strata.models.labels import LEARNT, TEST, TRAIN
-from strata.models.scorecard import Scorecard, ScorecardSpec, fit_binned, require_features
-from strata.models.screening import Suspect, suspects
-from strata.models.swap import SwapSet, swap_set
-from strata.models.training import training
+from strata.models.binning.bin_counts import in_time
+from strata.models.binning.woe_binning import Binning, bin_rows
+from strata.models.boosting.challenger import Challenger, fit_challenger
+from strata.models.evaluation.discrimination import Interval, ScoreTable, bootstrap_intervals, measures, score_table
+from strata.models.evaluation.fairness import fairness_report
+from strata.models.evaluation.swap_set import SwapSet, swap_set
+from strata.models.samples.development_sample import LEARNT, TEST, TRAIN
+from strata.models.samples.screening import Suspect, suspects
+from strata.models.samples.training import training
+from strata.models.samples.training_rows import column
+from strata.models.scorecard.drop_worth import DropWorth, drop_worth
+from strata.models.scorecard.scorecard import Scorecard, ScorecardSpec, fit_binned, require_features
+from strata.models.scorecard.vintage_drift import Drift, find_drift
 
 CARD, BOOSTED, MONOTONE = "scorecard", "boosted", "monotone"
 REASONS = 4

@@ -20,8 +20,8 @@ from strata.jobs.sources.csv_days import SetAside
 from strata.jobs.sources.csv_types import Role
 from strata.jobs.steps.any_input import read_table
 from strata.jobs.steps.card_options import CardOptions
-from strata.models.binning import Splits
-from strata.models.labels import (
+from strata.models.binning.woe_binning import Splits
+from strata.models.samples.development_sample import (
     LEARNT,
     TRAIN,
     LabelRules,
@@ -31,7 +31,7 @@ from strata.models.labels import (
     target_meaning,
     vintage,
 )
-from strata.models.screening import Roles, profile, roles
+from strata.models.samples.screening import Roles, profile, roles
 
 # The rows that were set aside for want of a time: file, row, column, text, reason.
 QUARANTINE = "quarantine.csv"

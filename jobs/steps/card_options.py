@@ -8,8 +8,8 @@ from datetime import date
 from pathlib import Path
 
 from strata.jobs.steps.any_input import add_reading_options
-from strata.models.reading_choice import AsKind
-from strata.models.selection_rules import DROPPED_DRIFTS, SELECTIONS, SIGNS
+from strata.models.readings.reading_choice import AsKind
+from strata.models.scorecard.selection_rules import DROPPED_DRIFTS, SELECTIONS, SIGNS
 
 
 @dataclass(frozen=True)

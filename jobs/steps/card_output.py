@@ -19,7 +19,7 @@ from strata.jobs.runtime.run import Context
 from strata.jobs.runtime.tracking import CHALLENGER, CHAMPION, Tracking
 from strata.jobs.steps.card_fit import BOOSTED, CARD, MONOTONE, RISKS, ROW, FittedCard, TestedCard
 from strata.jobs.steps.card_input import PERIOD, SPLIT, STATE, CardTable, write_whole
-from strata.models.labels import TEST, TRAIN
+from strata.models.samples.development_sample import TEST, TRAIN
 
 MEASURES = ("auc", "ks", "gini", "brier", "bad_rate", "n")
 # What a Delta table without column mapping can't have in a column's name.

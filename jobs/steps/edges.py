@@ -16,7 +16,7 @@ from strata.jobs.runtime.errors import InputError
 from strata.jobs.runtime.run import Context
 from strata.jobs.sources.anytable import find_column
 from strata.jobs.steps.any_input import read_table
-from strata.models.binning_rows import column
+from strata.models.samples.training_rows import column
 
 # Whole numbers of a double are exact up to here, those of a long up to there.
 EXACT, LONGEST = 2**53, 2**63 - 1

@@ -10,7 +10,7 @@ from strata.features.store.manifest import Manifest
 from strata.jobs.runtime.pyfunc import Model, read_model
 from strata.jobs.runtime.run import Context
 from strata.jobs.runtime.tracking import Tracking, has_registry
-from strata.models.scorecard import Scorecard
+from strata.models.scorecard.scorecard import Scorecard
 from strata.models.specs import segments
 
 

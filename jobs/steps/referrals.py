@@ -14,7 +14,7 @@ from strata.graph.seeds import coverage_seeds
 from strata.graph.warm import persons_as_of, referrals_between, warm_ties
 from strata.jobs.runtime.run import Context
 from strata.jobs.steps.people import everybody, keep, morning, of_day
-from strata.models.link_ranking import fit_link_ranking
+from strata.models.referrals.link_ranking import fit_link_ranking
 
 # Learnt from what came of the pairs of so many days before; from fewer referrals there is nothing to learn.
 LOOK_BACK = 180

@@ -17,11 +17,11 @@ from strata.jobs.modelling.tables import declared_columns
 from strata.jobs.runtime.run import Context
 from strata.jobs.steps import features as stores
 from strata.jobs.steps.feature_answers import refusals
-from strata.models.clusters import Clusters, fit_clusters
 from strata.models.model_spec import ModelSpec
-from strata.models.rfm import fit_rfm
+from strata.models.segmentation.clusters import Clusters, fit_clusters
+from strata.models.segmentation.rfm import fit_rfm
+from strata.models.segmentation.tiers import customer_tiers
 from strata.models.specs import bank_models, segments
-from strata.models.tiers import customer_tiers
 
 FEATURES = tuple(dict.fromkeys((*segments.RFM.values(), segments.VALUE, *segments.WORDS)))
 

@@ -12,9 +12,9 @@ from strata.conf.contracts import Personal, col
 from strata.conf.tables.network import NEIGHBOURS
 from strata.features.store.coverage import whole_until, with_whole_history
 from strata.features.views import account_views
-from strata.models.boosting import BoostingSpec
+from strata.models.boosting.trees import BoostingSpec
 from strata.models.model_spec import STATE, Beside, ModelSpec, Outcome, Population, Tables, TimeSplit, Variant
-from strata.models.scorecard import Scorecard, ScorecardSpec
+from strata.models.scorecard.scorecard import Scorecard, ScorecardSpec
 
 # Known when a loan is applied for, but about the loan, not the person: tried as an addition, not scored.
 LOAN_TERMS = ("principal", "term_months", "instalment_amt")

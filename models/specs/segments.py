@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from strata.models.clusters import ClusterSpec
+from strata.models.segmentation.clusters import ClusterSpec
 
 KEY = "account_id"
 # The last own posting, how many in 90 days, and how much left the account in them.

@@ -23,7 +23,7 @@ from strata.jobs.runtime.run import open_session
 from strata.jobs.runtime.slices import FeatureTables
 from strata.jobs.runtime.tables import Lake
 from strata.models import fit_binning
-from strata.models.evaluation import ScoreTable, auc_interval, ks
+from strata.models.evaluation.discrimination import ScoreTable, auc_interval, ks
 from tests.bench import power
 from tests.bench.bank import prepared, settings_of
 from tests.bench.kept import HERE, RESULTS, Measurement, apart, kept, stamp_of, table, write

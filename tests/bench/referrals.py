@@ -26,7 +26,7 @@ from strata.graph.ties import SOURCES, relation_evidence
 from strata.graph.warm import persons_as_of, referrals_between, warm_ties
 from strata.jobs.runtime.run import open_session
 from strata.jobs.runtime.tables import Lake
-from strata.models.link_ranking import LinkRanking, fit_link_ranking
+from strata.models.referrals.link_ranking import LinkRanking, fit_link_ranking
 from tests.bench.bank import prepared, settings_of
 from tests.bench.kept import HERE, RESULTS, Measurement, apart, kept, stamp_of, write
 from tests.bench.referrals_figures import Split, compared, lists, split_figures

@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from strata.models.intervals import wilson
+from strata.models.evaluation.intervals import wilson
 from tests.bench.kept import Measurement
 
 Floats = NDArray[np.float64]

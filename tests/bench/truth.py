@@ -18,10 +18,10 @@ from strata.jobs import local_session
 from strata.jobs import scorecard as scorecard_job
 from strata.jobs.runtime.run import execute, parser
 from strata.models import ScorecardSpec, cross_validate, fit_binning
-from strata.models.challenger import fit_challenger
-from strata.models.evaluation import ScoreTable, auc, auc_interval, ks
+from strata.models.boosting.challenger import fit_challenger
+from strata.models.evaluation.discrimination import ScoreTable, auc, auc_interval, ks
 from strata.models.specs import loan_default as loans
-from strata.models.validation import Learner, Predict
+from strata.models.validation.cross_validation import Learner, Predict
 from tests.bench.kept import RESULTS, SCRATCH, Measurement, engine_stamp, kept, stamp_of
 from tests.bench.peer import Peer
 from tests.bench.truth_data import BAD, FOLDS, GROUP, ID, SEED, WHEN, Dataset, datasets

@@ -16,7 +16,7 @@ from strata.conf.settings import load_settings
 from strata.jobs import build_cases, build_network, ingest
 from strata.jobs.runtime.run import open_lake
 from strata.models.specs import loan_default as loans
-from strata.models.validation import assign_folds
+from strata.models.validation.cross_validation import assign_folds
 from tests.bench.kept import HERE, SCRATCH, stamp_of
 from tests.bench.meter import run_job
 

@@ -6,8 +6,8 @@ import statistics
 
 import pandas as pd
 
-from strata.models.intervals import Interval
-from strata.models.validation import fold_difference, fold_interval
+from strata.models.evaluation.intervals import Interval
+from strata.models.validation.cross_validation import fold_difference, fold_interval
 from tests.bench.kept import Measurement, table
 
 BASE = "optbinning"

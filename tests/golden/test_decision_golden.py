@@ -6,7 +6,7 @@ from decimal import Decimal
 import pytest
 
 from strata.conf.policies import load_policies
-from strata.models.decision import decide_credit
+from strata.models.decisioning.decision_table import decide_credit
 
 ROWS = """
     select 1 loan_id, 96396.00 requested_amount, 12 term_months, 8033.00 instalment_amt,

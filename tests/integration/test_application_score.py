@@ -18,8 +18,8 @@ from strata.jobs import build_cases, build_network, decide, ingest, score, simul
 from strata.jobs.runtime.run import Context, Job, in_order
 from strata.jobs.runtime.tables import UndeclaredTableError
 from strata.jobs.steps import network, people
-from strata.models.evaluation import auc
-from strata.models.score_table import ScoreTable
+from strata.models.evaluation.discrimination import auc
+from strata.models.evaluation.score_table import ScoreTable
 from strata.models.specs import application_default, bank_models
 from tests.conftest import Bank, in_zone
 

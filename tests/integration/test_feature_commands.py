@@ -17,7 +17,7 @@ from strata.jobs import cli
 from strata.jobs.feature_commands import CATALOGUE, JOBS
 from strata.jobs.reports.catalogue_entries import number
 from strata.jobs.runtime.tracking import CHAMPION, Tracking
-from strata.models.scorecard import Scorecard
+from strata.models.scorecard.scorecard import Scorecard
 from strata.models.specs import loan_default
 from tests.conftest import Bank, bank_at, in_zone
 

@@ -10,7 +10,7 @@ import pytest
 from strata.jobs.runtime.pyfunc import read_model, save_pyfunc
 from strata.jobs.runtime.tracking import CHALLENGER, CHAMPION, Tracking
 from strata.models import ScorecardSpec, fit_scorecard
-from strata.models.boosting import BoostingSpec, fit_boosting
+from strata.models.boosting.trees import BoostingSpec, fit_boosting
 
 NAME = "loan_default"
 

@@ -18,7 +18,7 @@ from strata.conf.contracts import Layer
 from strata.features.store.feature_store import FeatureStore, Manifest
 from strata.features.views import account_views
 from strata.jobs import build_report, check_run, ingest, promote, run_all, score
-from strata.models.scorecard import Scorecard
+from strata.models.scorecard.scorecard import Scorecard
 from strata.models.specs import loan_default as loans
 from tests.conftest import Bank, bank_at, in_zone
 from tests.integration.whole_bank import CONTRACTS, COUNTS, GOLD, WRITTEN, differing

@@ -9,13 +9,14 @@ import pandas as pd
 import pytest
 from scipy.stats import betabinom
 
-from strata.models import Binning, ScorecardSpec, fit_binning, fit_scorecard, training
-from strata.models.binning import BinningRules, bin_rows
-from strata.models.binning_rows import Source
-from strata.models.edge_rounding import digits, short_between
-from strata.models.level_shrinkage import level_variation, shrunk_counts
-from strata.models.merge import woe_iv
-from strata.models.training_local import local_training
+from strata.models import Binning, ScorecardSpec, fit_binning, fit_scorecard
+from strata.models.binning.edge_rounding import digits, short_between
+from strata.models.binning.level_shrinkage import level_variation, shrunk_counts
+from strata.models.binning.monotone_merge import woe_iv
+from strata.models.binning.woe_binning import BinningRules, bin_rows
+from strata.models.samples import training
+from strata.models.samples.training_local import local_training
+from strata.models.samples.training_rows import Source
 
 
 def local(frame, kinds):
@@ -133,7 +134,7 @@ def test_edges_are_short_and_cost_nearly_nothing(monkeypatch):
         rows = local(pd.DataFrame({"f0": x, "bad": bad}), ["number"])
         binned = bin_rows(rows, BinningRules(trend="auto")).features["f0"]
         with monkeypatch.context() as patched:
-            patched.setattr("strata.models.edge_rounding.PRICES", 0)
+            patched.setattr("strata.models.binning.edge_rounding.PRICES", 0)
             exact = bin_rows(rows, BinningRules(trend="auto")).features["f0"]
         assert binned.iv >= 0.995 * exact.iv
         lengths += [digits(part.bins.edge_array).mean() for part in (binned, exact)]

@@ -8,7 +8,7 @@ from itertools import combinations, pairwise, product
 import numpy as np
 import pytest
 
-from strata.models.merge import TIE, TRENDS, MergeRules, Periods, merge, merge_finely, woe_iv
+from strata.models.binning.monotone_merge import TIE, TRENDS, MergeRules, Periods, merge, merge_finely, woe_iv
 
 
 def is_trend(risk, trend):

@@ -6,7 +6,7 @@ import pytest
 import xgboost
 from pyspark.sql import functions as F
 
-from strata.models.boosting import BoostingSpec, boosting_learner, fit_boosting
+from strata.models.boosting.trees import BoostingSpec, boosting_learner, fit_boosting
 
 NAMES = [f"f{number}" for number in range(5)]
 SPEC = BoostingSpec(target="is_bad", features=tuple(NAMES), trends={"f0": 1, "f1": -1}, trees=30, max_depth=3)

@@ -10,11 +10,11 @@ import pytest
 from sklearn.linear_model import LogisticRegression
 
 from strata.models import Binning, Scorecard
-from strata.models.binning import BinnedFeature
-from strata.models.binning_bins import FeatureBins
-from strata.models.calibration import prior_corrected, recalibrated
-from strata.models.evaluation import ScoreTable, auc, calibration_line
-from strata.models.scorecard_scale import Points, Scale
+from strata.models.binning.feature_bins import FeatureBins
+from strata.models.binning.woe_binning import BinnedFeature
+from strata.models.evaluation.discrimination import ScoreTable, auc, calibration_line
+from strata.models.scorecard.points_scale import Points, Scale
+from strata.models.scorecard.recalibration import prior_corrected, recalibrated
 
 EDGES = tuple(np.linspace(-2, 2, 9))
 COEFFICIENTS = {"(intercept)": -2.0, "a": -1.0, "b": -0.6}

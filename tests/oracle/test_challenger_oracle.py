@@ -9,8 +9,8 @@ from sklearn.metrics import log_loss, roc_auc_score
 from xgboost import XGBClassifier
 
 from strata.models import fit_binning
-from strata.models.boosting_tuning import RECIPES
-from strata.models.challenger import Challenger, fit_challenger
+from strata.models.boosting.challenger import Challenger, fit_challenger
+from strata.models.boosting.tuning import RECIPES
 
 FEATURES = ["a.b", "region", "flat", "many"]
 FEW = {name: RECIPES[name] for name in ("shallow", "deep")}

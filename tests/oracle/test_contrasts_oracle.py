@@ -8,7 +8,7 @@ import pytest
 from scipy.stats import mannwhitneyu
 from sklearn.metrics import roc_auc_score
 
-from strata.models.contrasts import contrasts
+from strata.models.evaluation.contrasts import contrasts
 
 
 def people(n: int = 200, noise: int = 40, seed: int = 3) -> pd.DataFrame:

@@ -9,7 +9,7 @@ import pandas as pd
 import pytest
 
 from strata.conf.policies import Policy, load_policies
-from strata.models.decision import decide_credit
+from strata.models.decisioning.decision_table import decide_credit
 
 SEVERITY = {"approve": 0, "refer": 1, "decline": 2}
 SCHEMA = (

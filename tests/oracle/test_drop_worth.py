@@ -8,10 +8,11 @@ import pytest
 from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import roc_auc_score
 
-from strata.models import ScorecardSpec, training
-from strata.models.binning import bin_rows
-from strata.models.drop_worth import TOGETHER, drop_worth
-from strata.models.scorecard import fit_binned
+from strata.models import ScorecardSpec
+from strata.models.binning.woe_binning import bin_rows
+from strata.models.samples import training
+from strata.models.scorecard.drop_worth import TOGETHER, drop_worth
+from strata.models.scorecard.scorecard import fit_binned
 
 FEATURES = ["strong", "twin", "weak", "noise", "banned"]
 

@@ -8,8 +8,7 @@ from scipy.stats import ks_2samp
 from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import brier_score_loss, roc_auc_score, roc_curve
 
-from strata.models import score_table as score_tables
-from strata.models.evaluation import (
+from strata.models.evaluation.discrimination import (
     ScoreTable,
     auc,
     auc_interval,
@@ -24,6 +23,7 @@ from strata.models.evaluation import (
     roc_points,
     score_table,
 )
+from strata.models.evaluation.discrimination import score_table as score_tables
 
 
 def random_case(seed, ties):

@@ -5,7 +5,7 @@ import pandas as pd
 import pytest
 from scipy.stats import binomtest, norm
 
-from strata.models.fairness import fairness_report
+from strata.models.evaluation.fairness import fairness_report
 
 RATES = {
     "approval_rate": lambda part: part["approved"],

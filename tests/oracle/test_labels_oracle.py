@@ -9,7 +9,7 @@ import pandas as pd
 import pytest
 from pyspark.sql import functions as F
 
-from strata.models.labels import (
+from strata.models.samples.development_sample import (
     LabelRules,
     split_at_random,
     split_by_time,

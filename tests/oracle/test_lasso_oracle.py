@@ -8,11 +8,12 @@ from pyspark.sql import functions as F
 from scipy.optimize import minimize
 from sklearn.linear_model import LogisticRegression
 
-from strata.models import Scorecard, ScorecardSpec, fit_scorecard, training
-from strata.models.counts import Block
-from strata.models.lasso import FOLDS, choose_lasso, deal_folds
-from strata.models.logistic import SeparatedError
-from strata.models.training_local import LocalCoded
+from strata.models import Scorecard, ScorecardSpec, fit_scorecard
+from strata.models.binning.bin_counts import Block
+from strata.models.samples import training
+from strata.models.samples.training_local import LocalCoded
+from strata.models.scorecard.lasso import FOLDS, choose_lasso, deal_folds
+from strata.models.scorecard.logistic import SeparatedError
 
 
 def rows_and_woes(seed, rows=1500, features=8):

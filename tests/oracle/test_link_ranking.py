@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from scipy.optimize import minimize
 
-from strata.models.link_ranking import fit_link_ranking, fit_rows
+from strata.models.referrals.link_ranking import fit_link_ranking, fit_rows
 
 FEATURES = ("common", "twin", "walk", "harm", "degree", "still")
 FREE = ("degree",)

@@ -15,8 +15,8 @@ from pyspark.sql import functions as F
 
 from strata.jobs.runtime.pyfunc import save_pyfunc
 from strata.models import Binning, Scorecard, ScorecardSpec, fit_binning, fit_scorecard
-from strata.models.export import ANSI, SPARK
-from strata.models.readings import Reading
+from strata.models.readings.text_readings import Reading
+from strata.models.scorecard.sql_export import ANSI, SPARK
 
 NUMBER = Reading("number")
 COMMA = Reading("number", comma=True)

@@ -6,9 +6,11 @@ import numpy as np
 import pytest
 from pyspark.sql import functions as F
 
-from strata.models import ScorecardSpec, cross_validate, fit_scorecard, paired_difference, training, validation
-from strata.models.binning_bins import FeatureBins
-from strata.models.counts import count_numbers
+from strata.models import ScorecardSpec, cross_validate, fit_scorecard, paired_difference
+from strata.models.binning.bin_counts import count_numbers
+from strata.models.binning.feature_bins import FeatureBins
+from strata.models.samples import training
+from strata.models.validation.cross_validation import cross_validation as validation
 
 FEATURES = ["whole", "level", "real", "flat"]
 

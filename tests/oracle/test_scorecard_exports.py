@@ -15,10 +15,10 @@ from pypmml.base import PMMLContext
 from strata.jobs.runtime.install import java_home
 from strata.jobs.runtime.pyfunc import save_pyfunc
 from strata.models import Binning, Scorecard, ScorecardSpec, fit_binning, fit_scorecard
-from strata.models.binning import BinnedFeature
-from strata.models.binning_bins import FeatureBins
-from strata.models.binning_rows import column
-from strata.models.scorecard_scale import Points, Scale
+from strata.models.binning.feature_bins import FeatureBins
+from strata.models.binning.woe_binning import BinnedFeature
+from strata.models.samples.training_rows import column
+from strata.models.scorecard.points_scale import Points, Scale
 
 ODD = ["a.b", "with space", 'quo"te`s', "it's", "grün"]
 NUMBER, CODE, TEXT, FLAG, AMOUNT = ODD

@@ -6,11 +6,12 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from strata.models import Binning, ScorecardSpec, fit_binning, fit_scorecard, training
-from strata.models.binning import BinnedFeature, PeriodCounts
-from strata.models.binning_bins import FeatureBins
-from strata.models.drift import find_drift, stretches
-from strata.models.evaluation import psi, psi_noise
+from strata.models import Binning, ScorecardSpec, fit_binning, fit_scorecard
+from strata.models.binning.feature_bins import FeatureBins
+from strata.models.binning.woe_binning import BinnedFeature, PeriodCounts
+from strata.models.evaluation.discrimination import psi, psi_noise
+from strata.models.samples import training
+from strata.models.scorecard.vintage_drift import find_drift, stretches
 
 FEATURES = ["steady", "drifting", "turning", "level"]
 

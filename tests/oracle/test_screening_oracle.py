@@ -19,7 +19,7 @@ from sklearn.metrics import roc_auc_score
 from strata.jobs.sources.anytable import read_any
 from strata.jobs.sources.csv_types import NULL_WORDS
 from strata.models import fit_binning
-from strata.models.screening import profile, roles, suspects
+from strata.models.samples.screening import profile, roles, suspects
 
 GERMAN = Path(__file__).parents[1] / "golden" / "german_credit" / "german.csv.gz"
 SHARED = Path(__file__).parents[2].parent / "shared" / "data"

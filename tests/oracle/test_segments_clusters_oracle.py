@@ -7,7 +7,7 @@ from pyspark.sql import functions as F
 from sklearn.cluster import KMeans
 from sklearn.metrics import adjusted_rand_score, silhouette_score
 
-from strata.models.clusters import Clusters, ClusterSpec, fit_clusters
+from strata.models.segmentation.clusters import Clusters, ClusterSpec, fit_clusters
 
 FEATURES = ["income_amt", "spend_ratio", "visit_cnt"]
 SPEC = ClusterSpec(

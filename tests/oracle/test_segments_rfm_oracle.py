@@ -7,8 +7,8 @@ import pandas as pd
 import pytest
 
 from strata.conf.policies import load_policies
-from strata.models.rfm import MEASURES, fit_rfm
-from strata.models.tiers import customer_tiers
+from strata.models.segmentation.rfm import MEASURES, fit_rfm
+from strata.models.segmentation.tiers import customer_tiers
 
 NAMES = {"recency": "quiet_days", "frequency": "tx_cnt_90d", "monetary": "tx_amt_90d"}
 

@@ -6,8 +6,9 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from strata.models import ScorecardSpec, fit_scorecard, training
-from strata.models.evaluation import ScoreTable, auc
+from strata.models import ScorecardSpec, fit_scorecard
+from strata.models.evaluation.discrimination import ScoreTable, auc
+from strata.models.samples import training
 
 ROWS = 6000
 

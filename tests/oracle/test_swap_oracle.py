@@ -9,8 +9,8 @@ import pandas as pd
 import pytest
 from scipy.stats import binomtest
 
-from strata.models.intervals import newcombe
-from strata.models.swap import swap_set
+from strata.models.evaluation.intervals import newcombe
+from strata.models.evaluation.swap_set import swap_set
 
 SCHEMA = "bad int, old int, new double, w double"
 COLUMNS = {"target": "bad", "champion": "old", "challenger": "new"}

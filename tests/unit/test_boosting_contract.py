@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 from pydantic import ValidationError
 
-from strata.models.boosting import Boosting, BoostingSpec, fit_boosting
+from strata.models.boosting.trees import Boosting, BoostingSpec, fit_boosting
 
 FEATURES = ("late_cnt", "balance_amt", "tenure_days")
 SPEC = BoostingSpec(target="is_bad", features=FEATURES, trends={"late_cnt": 1, "balance_amt": -1}, trees=25)

@@ -5,7 +5,7 @@ from datetime import date
 import pytest
 from pyspark.sql import functions as F
 
-from strata.models.fairness import age_band, fairness_report
+from strata.models.evaluation.fairness import age_band, fairness_report
 
 
 def test_fairness_group_without_approvals_has_a_finite_interval(spark):

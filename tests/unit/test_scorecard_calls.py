@@ -7,8 +7,8 @@ import json
 import pytest
 
 from strata.models import Binning, Scorecard, ScorecardSpec, cross_validate, fit_binning, fit_scorecard
-from strata.models.binning_bins import FeatureBins
-from strata.models.labels import LabelRules, target_meaning
+from strata.models.binning.feature_bins import FeatureBins
+from strata.models.samples.development_sample import LabelRules, target_meaning
 
 
 @pytest.fixture(scope="module")

@@ -6,9 +6,9 @@ from pydantic import ValidationError
 from sklearn.datasets import make_blobs
 from sklearn.metrics import silhouette_score
 
-from strata.models.cluster_trials import Trial, choose, silhouette
-from strata.models.cluster_words import names, phrases
-from strata.models.clusters import Clusters, ClusterSpec, fit_clusters
+from strata.models.segmentation.cluster_names import names, phrases
+from strata.models.segmentation.cluster_trials import Trial, choose, silhouette
+from strata.models.segmentation.clusters import Clusters, ClusterSpec, fit_clusters
 
 WORDS = ["income", "spending", "age of account"]
 

@@ -1,0 +1,1 @@
+"""Boosted trees: the challenger of a scorecard, free and monotone."""

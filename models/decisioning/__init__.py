@@ -1,0 +1,1 @@
+"""Credit decisions and prices from scores under a policy."""

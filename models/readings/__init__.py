@@ -1,0 +1,1 @@
+"""How raw texts become numbers and ordered levels, in Spark, SQL, pandas and JSON alike."""

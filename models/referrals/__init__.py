@@ -1,0 +1,1 @@
+"""Which introductions are worth asking for."""
