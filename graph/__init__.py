@@ -1,11 +1,9 @@
 """Relationship network: tables to vertices and edges, and back to tables."""
 
-from strata.graph.clients import bridges
-from strata.graph.components import connected_components
-from strata.graph.groups import cap_giant, update_components
-from strata.graph.identity import identity_evidence, identity_history, rekey
-from strata.graph.inputs import GraphError, GraphTypeError
-from strata.graph.measures import (
+from strata.graph.algorithms.components import connected_components
+from strata.graph.algorithms.inputs import GraphError, GraphTypeError
+from strata.graph.algorithms.ranks import pagerank, personalised_pagerank
+from strata.graph.algorithms.vertex_measures import (
     core_number,
     label_propagation,
     local_clustering,
@@ -13,8 +11,10 @@ from strata.graph.measures import (
     strongly_connected_components,
     triangles,
 )
-from strata.graph.mules import mule_features
-from strata.graph.ranks import pagerank, personalised_pagerank
+from strata.graph.communities.groups import cap_giant, update_components
+from strata.graph.fraud.identity import identity_evidence, identity_history, rekey
+from strata.graph.fraud.mules import mule_features
+from strata.graph.risk.connected_clients import bridges
 
 __all__ = [
     "GraphError",

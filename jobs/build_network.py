@@ -7,7 +7,7 @@ import sys
 
 from strata.conf.banks import load_bank
 from strata.conf.settings import Settings
-from strata.graph.ties import SOURCES
+from strata.graph.ties.tie_evidence import SOURCES
 from strata.jobs.runtime.run import Context, Job, run
 from strata.jobs.steps import network as steps
 from strata.jobs.steps import relations

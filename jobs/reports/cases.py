@@ -10,8 +10,8 @@ from zoneinfo import ZoneInfo
 from pyspark.sql import DataFrame, Row
 from pyspark.sql import functions as F
 
-from strata.graph.contagion import DEFAULT_DPD
-from strata.graph.people import person_ties_as_of
+from strata.graph.risk.contagion import DEFAULT_DPD
+from strata.graph.ties.person_ties import person_ties_as_of
 from strata.jobs.reports.case import Case, Event, Node, Tie
 from strata.jobs.reports.page import Sheet, Tile
 from strata.jobs.runtime.errors import UsageError

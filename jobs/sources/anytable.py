@@ -110,8 +110,8 @@ def read_any(
 
     Texts that are numbers in other writings (``10.65%``, ``$1,234.50``, ``36 months``) or levels of an ordered scale
     become numbers, see ``models/readings/text_readings.py``: when 95 % of a column's filled cells are understood; the
-    others become missing, and a note counts them. ``kinds`` overrules that (column to ``text``, ``number``, ``comma``, ``point``,
-    ``percent``, ``money``, ``unit`` or ``order``), and columns that are ``untouched`` (None: all) get no reading.
+    others become missing, and a note counts them. ``kinds`` overrules that (column to ``text``, ``number``, ``comma``,
+    ``point``, ``percent``, ``money``, ``unit`` or ``order``), and columns that are ``untouched`` (None: all) get no reading.
 
     ``roles`` maps names (see ``find_column``) to what columns are: the cells of an ``identifier`` of a CSV stay text,
     character by character, blanks around them apart; an ``outcome`` keeps words such as None (``NULL_WORDS`` says

@@ -7,12 +7,12 @@ from functools import reduce
 from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
-from strata.graph.build import links_as_of
-from strata.graph.contagion import DEFAULT_DPD, is_listed, listings
-from strata.graph.cycles import transfer_cycles
-from strata.graph.mules import RULES, mule_alerts
-from strata.graph.rings import SIGNS, ring_alerts, ring_evidence, ring_members
-from strata.graph.transfers import transfers_as_of, transfers_of
+from strata.graph.fraud.money_cycles import transfer_cycles
+from strata.graph.fraud.mules import RULES, mule_alerts
+from strata.graph.fraud.rings import SIGNS, ring_alerts, ring_evidence, ring_members
+from strata.graph.risk.contagion import DEFAULT_DPD, is_listed, listings
+from strata.graph.ties.dated_edges import links_as_of
+from strata.graph.ties.transfers import transfers_as_of, transfers_of
 from strata.jobs.runtime.run import Context
 from strata.jobs.steps.people import keep, loans_standing, morning
 

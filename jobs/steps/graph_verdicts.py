@@ -13,8 +13,8 @@ from pathlib import Path
 from py4j.protocol import Py4JJavaError
 from pyspark.sql import SparkSession
 
-from strata.graph import frames
-from strata.graph.frames import USED, Verdict
+from strata.graph.algorithms import graphframes_calls as frames
+from strata.graph.algorithms.graphframes_calls import USED, Verdict
 from strata.jobs.runtime.hadoop import read_text, write_text
 
 CLASS = "org.graphframes.GraphFrame"

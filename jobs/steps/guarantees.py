@@ -5,9 +5,9 @@ from __future__ import annotations
 from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
-from strata.graph.cascades import first_losses, unwind_first
-from strata.graph.clients import connected_clients, group_links, limit_breaches
-from strata.graph.guarantees import circle_ties, guarantee_circles, guarantees_as_of, over_guaranteed
+from strata.graph.risk.cascades import first_losses, unwind_first
+from strata.graph.risk.connected_clients import connected_clients, group_links, limit_breaches
+from strata.graph.risk.guarantees import circle_ties, guarantee_circles, guarantees_as_of, over_guaranteed
 from strata.jobs.runtime.run import Context
 from strata.jobs.steps.people import everybody, keep, loans_standing, morning
 

@@ -5,11 +5,11 @@ from __future__ import annotations
 from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
-from strata.graph.build import build_edges, extend_ids, hub_register, links_as_of, relation_vertices
-from strata.graph.components import connected_components
-from strata.graph.frames import USED, require_trusted, self_test
-from strata.graph.risk import account_graph, assert_components, neighbour_features, network_table
-from strata.graph.ties import SOURCES, relation_evidence
+from strata.graph.algorithms.components import connected_components
+from strata.graph.algorithms.graphframes_calls import USED, require_trusted, self_test
+from strata.graph.risk.neighbour_risk import account_graph, assert_components, neighbour_features, network_table
+from strata.graph.ties.dated_edges import build_edges, extend_ids, hub_register, links_as_of, relation_vertices
+from strata.graph.ties.tie_evidence import SOURCES, relation_evidence
 from strata.jobs.runtime.run import Context
 from strata.jobs.steps.graph_verdicts import keep_verdicts, kept_verdicts
 

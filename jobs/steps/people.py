@@ -7,11 +7,11 @@ from datetime import date
 from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
 
-from strata.graph.components import connected_components
-from strata.graph.contagion import contagion_features, listings, standings
-from strata.graph.groups import group_history, stable_groups
-from strata.graph.identity import resolve_identities
-from strata.graph.people import person_ties, person_ties_as_of
+from strata.graph.algorithms.components import connected_components
+from strata.graph.communities.groups import group_history, stable_groups
+from strata.graph.fraud.identity import resolve_identities
+from strata.graph.risk.contagion import contagion_features, listings, standings
+from strata.graph.ties.person_ties import person_ties, person_ties_as_of
 from strata.jobs.runtime.run import Context
 
 # Ties by which people belong together; an address book or an employer is none.

@@ -9,9 +9,16 @@ from pyspark.sql import functions as F
 
 from strata.conf.tables.people import CHANNELS
 from strata.features.governance.consent import HAS_CONSENT, consented
-from strata.graph.referral import FEATURES, PAIR, allowed, referral_candidates, referral_paths, with_outcome
-from strata.graph.seeds import coverage_seeds
-from strata.graph.warm import persons_as_of, referrals_between, warm_ties
+from strata.graph.referral.referral_pairs import (
+    FEATURES,
+    PAIR,
+    allowed,
+    referral_candidates,
+    referral_paths,
+    with_outcome,
+)
+from strata.graph.referral.seeds import coverage_seeds
+from strata.graph.ties.warm_ties import persons_as_of, referrals_between, warm_ties
 from strata.jobs.runtime.run import Context
 from strata.jobs.steps.people import everybody, keep, morning, of_day
 from strata.models.referrals.link_ranking import fit_link_ranking

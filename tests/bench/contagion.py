@@ -17,7 +17,7 @@ from sklearn.linear_model import LogisticRegression
 
 from strata.features import FeatureStore
 from strata.features.views import customer_views
-from strata.graph.contagion import contagion_features, listings, standings
+from strata.graph.risk.contagion import contagion_features, listings, standings
 from strata.jobs import build_network
 from strata.jobs.runtime.run import open_session
 from strata.jobs.runtime.slices import FeatureTables

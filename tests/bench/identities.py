@@ -15,7 +15,7 @@ import pandas as pd
 from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
 
-from strata.graph.identity import identity_evidence, identity_history, rekey, resolve_identities
+from strata.graph.fraud.identity import identity_evidence, identity_history, rekey, resolve_identities
 from strata.jobs.runtime.run import open_session
 from strata.jobs.runtime.tables import Lake
 from tests.bench.bank import prepared, settings_of

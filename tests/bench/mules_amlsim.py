@@ -20,7 +20,7 @@ from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
 
 from strata.graph import core_number, pagerank, triangles
-from strata.graph.mules import MuleRules, mule_alerts, mule_features
+from strata.graph.fraud.mules import MuleRules, mule_alerts, mule_features
 from strata.jobs import local_session
 from tests.bench.kept import HERE, Measurement
 from tests.bench.meter import metered

@@ -11,9 +11,9 @@ import pandas as pd
 from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
 
-from strata.graph.cycles import busy_days, transfer_chains, transfer_cycles
-from strata.graph.mules import mule_alerts
-from strata.graph.transfers import transfers_of
+from strata.graph.fraud.money_cycles import busy_days, transfer_chains, transfer_cycles
+from strata.graph.fraud.mules import mule_alerts
+from strata.graph.ties.transfers import transfers_of
 from strata.jobs.runtime.run import open_session
 from strata.jobs.runtime.tables import Lake
 from tests.bench.bank import settings_of

@@ -5,8 +5,8 @@ from __future__ import annotations
 from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
 
-from strata.graph.cycles import busy_days
-from strata.graph.mules import mule_alerts
+from strata.graph.fraud.money_cycles import busy_days
+from strata.graph.fraud.mules import mule_alerts
 from strata.jobs import local_session
 from tests.bench.kept import Measurement
 from tests.bench.meter import metered

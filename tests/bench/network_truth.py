@@ -16,9 +16,9 @@ import networkx as nx
 import pandas as pd
 from pyspark.sql import functions as F
 
-from strata.graph.build import CAPS, hub_register, links_as_of
-from strata.graph.guarantees import guarantee_circles, guarantees_as_of
-from strata.graph.rings import SIGNS_OF_ALERT, ring_alerts, ring_members
+from strata.graph.fraud.rings import SIGNS_OF_ALERT, ring_alerts, ring_members
+from strata.graph.risk.guarantees import guarantee_circles, guarantees_as_of
+from strata.graph.ties.dated_edges import CAPS, hub_register, links_as_of
 from strata.jobs import build_network
 from strata.jobs.runtime.run import open_session
 from strata.jobs.runtime.tables import Lake

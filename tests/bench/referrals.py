@@ -19,11 +19,11 @@ from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 from scipy.sparse import csr_array
 
-from strata.graph.build import build_edges, extend_ids, hub_register, relation_vertices
-from strata.graph.people import person_ties
-from strata.graph.referral import FEATURES, PAIR, referral_candidates, warm_links, with_outcome
-from strata.graph.ties import SOURCES, relation_evidence
-from strata.graph.warm import persons_as_of, referrals_between, warm_ties
+from strata.graph.referral.referral_pairs import FEATURES, PAIR, referral_candidates, warm_links, with_outcome
+from strata.graph.ties.dated_edges import build_edges, extend_ids, hub_register, relation_vertices
+from strata.graph.ties.person_ties import person_ties
+from strata.graph.ties.tie_evidence import SOURCES, relation_evidence
+from strata.graph.ties.warm_ties import persons_as_of, referrals_between, warm_ties
 from strata.jobs.runtime.run import open_session
 from strata.jobs.runtime.tables import Lake
 from strata.models.referrals.link_ranking import LinkRanking, fit_link_ranking

@@ -20,8 +20,8 @@ from pyspark.sql import SparkSession
 from sklearn.linear_model import LogisticRegression
 from threadpoolctl import threadpool_limits
 
-from strata.graph.diffusion import Community, Fit, Sharing, community, moment_errors, nearest, spread
-from strata.graph.seeds import coverage_seeds
+from strata.graph.referral.diffusion import Community, Fit, Sharing, community, moment_errors, nearest, spread
+from strata.graph.referral.seeds import coverage_seeds
 from strata.jobs import local_session
 from tests.bench.kept import HERE, RESULTS, Measurement, apart, kept, stamp_of, write
 from tests.bench.truth_data import SHARED

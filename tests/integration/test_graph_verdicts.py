@@ -10,8 +10,8 @@ import pytest
 from pyspark.sql import SparkSession
 
 from strata.conf.settings import load_settings
-from strata.graph.frames import USED, Verdict
-from strata.graph.inputs import GraphError
+from strata.graph.algorithms.graphframes_calls import USED, Verdict
+from strata.graph.algorithms.inputs import GraphError
 from strata.jobs.runtime.progress import Progress
 from strata.jobs.runtime.run import Context
 from strata.jobs.runtime.tables import Lake

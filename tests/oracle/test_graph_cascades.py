@@ -9,8 +9,9 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from strata.graph import GraphError, cascades
-from strata.graph.cascades import first_losses, unwind_first
+from strata.graph import GraphError
+from strata.graph.risk.cascades import first_losses, unwind_first
+from strata.graph.risk.neighbour_risk import cascades
 from strata.jobs.simulate.credit import guaranteed
 
 GUARANTEES = (

@@ -9,8 +9,9 @@ from pathlib import Path
 import networkx as nx
 import pytest
 
-from strata.graph import GraphError, GraphTypeError, engine
-from strata.graph.clients import bridges, connected_clients, group_links, limit_breaches
+from strata.graph import GraphError, GraphTypeError
+from strata.graph.algorithms import whole_components as engine
+from strata.graph.risk.connected_clients import bridges, connected_clients, group_links, limit_breaches
 
 FINBENCH = Path(__file__).parents[2].parent / "shared" / "data" / "ldbc_finbench_sample" / "snapshot"
 TIES = "src long, dst long, kind string, known_ts timestamp, amount decimal(18,2)"

@@ -9,8 +9,10 @@ from math import isclose, log
 
 import pytest
 
-from strata.graph import GraphError, build, contagion
-from strata.graph.people import DIRECT, KINDS, SHARED, person_ties, person_ties_as_of
+from strata.graph import GraphError
+from strata.graph.risk.neighbour_risk import contagion
+from strata.graph.ties.person_ties import DIRECT, KINDS, SHARED, person_ties, person_ties_as_of
+from strata.graph.ties.tie_evidence import dated_edges as build
 
 START = datetime(2025, 1, 1)
 PEOPLE, THINGS = 40, 14

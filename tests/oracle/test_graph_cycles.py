@@ -10,7 +10,7 @@ import pytest
 from pyspark.sql import functions as F
 
 from strata import graph
-from strata.graph import cycles
+from strata.graph.fraud import money_cycles as cycles
 
 HOURS, KEEP, CAP, HOPS = 15, (0.8, 1.0), 5, 5
 # Some are just .8 of another, some just below.

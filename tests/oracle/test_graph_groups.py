@@ -9,7 +9,7 @@ import networkx as nx
 import pytest
 
 from strata import graph
-from strata.graph import groups
+from strata.graph.communities import groups
 
 WORLDS = 40
 LETTERS = ["a", "Z", "é", "中", "\U0001f600", "\uffff", "0"]

@@ -11,7 +11,7 @@ import networkx as nx
 import pytest
 
 from strata.graph import GraphError, GraphTypeError
-from strata.graph.guarantees import circle_ties, guarantee_circles, guarantees_as_of, over_guaranteed
+from strata.graph.risk.guarantees import circle_ties, guarantee_circles, guarantees_as_of, over_guaranteed
 from strata.jobs.simulate.credit import guaranteed
 
 FINBENCH = Path(__file__).parents[2].parent / "shared" / "data" / "ldbc_finbench_sample" / "snapshot"

@@ -7,8 +7,8 @@ from datetime import date, timedelta
 import pytest
 
 from strata import graph
-from strata.graph import identity
-from strata.graph.identity import Rule
+from strata.graph.fraud import identity
+from strata.graph.fraud.identity import Rule
 
 START = date(2026, 1, 1)
 COLUMNS = ("customer_id", "valid_from", "known", "id_hash", "phone_hash", "birth_date", "home_address_hash")

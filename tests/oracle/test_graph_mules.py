@@ -10,7 +10,8 @@ import pytest
 from pyspark.sql import functions as F
 
 from strata import graph
-from strata.graph import mules, transfers
+from strata.graph.fraud import mules
+from strata.graph.ties.tie_evidence import transfers
 from tests.conftest import having
 
 HOUR, DAY = 3600, 86_400

@@ -9,7 +9,8 @@ import numpy as np
 import pytest
 
 from strata import graph
-from strata.graph import engine, frames
+from strata.graph.algorithms import graphframes_calls as frames
+from strata.graph.algorithms import whole_components as engine
 
 LETTERS = ["a", "Z", "é", "ß", "中", "\U0001f600", "\uffff", "0", "_"]
 

@@ -9,7 +9,7 @@ from datetime import datetime, timedelta
 import networkx as nx
 import pytest
 
-from strata.graph.rings import FEWEST, SIGNS, ring_alerts, ring_evidence, ring_members
+from strata.graph.fraud.rings import FEWEST, SIGNS, ring_alerts, ring_evidence, ring_members
 
 START = datetime(2025, 1, 1)
 PEOPLE = 90

@@ -8,8 +8,9 @@ import pytest
 from graphframes import GraphFrame
 
 from strata import graph
-from strata.graph import build, frames
-from strata.graph.ties import relation_evidence
+from strata.graph.algorithms import graphframes_calls as frames
+from strata.graph.ties.tie_evidence import dated_edges as build
+from strata.graph.ties.tie_evidence import relation_evidence
 
 
 def at(day, hour=0):

@@ -3,7 +3,7 @@
 import pytest
 
 from strata import graph
-from strata.graph import engine
+from strata.graph.algorithms import whole_components as engine
 
 LONG_CHAIN = 6000
 

@@ -11,8 +11,8 @@ from datetime import date, datetime
 from pyspark.sql import Column, DataFrame, Window
 from pyspark.sql import functions as F
 
-from strata.graph.build import instant, named
-from strata.graph.components import connected_components
+from strata.graph.algorithms.components import connected_components
+from strata.graph.ties.dated_edges import instant, named
 
 RING_KINDS = ("phone", "device")
 FEWEST = 3

@@ -14,8 +14,8 @@ from graphframes import GraphFrame
 from pyspark.sql import Column, DataFrame, Window
 from pyspark.sql import functions as F
 
-from strata.graph.inputs import GraphError, check_whole
-from strata.graph.ties import vertex_key
+from strata.graph.algorithms.inputs import GraphError, check_whole
+from strata.graph.ties.tie_evidence import vertex_key
 
 CAPS: Mapping[str, int] = {
     "co_account": 20, "transfer": 50, "receipt": 200, "phone": 5, "device": 8, "address": 20, "employer": 200,

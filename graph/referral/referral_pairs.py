@@ -11,9 +11,9 @@ from collections.abc import Mapping
 from pyspark.sql import Column, DataFrame, Window
 from pyspark.sql import functions as F
 
-from strata.graph.build import check_caps
-from strata.graph.inputs import GraphError, check_columns, check_whole, checked
-from strata.graph.ranks import check_damping
+from strata.graph.algorithms.inputs import GraphError, check_columns, check_whole, checked
+from strata.graph.algorithms.ranks import check_damping
+from strata.graph.ties.dated_edges import check_caps
 
 CAPS: Mapping[str, int] = {
     "call": 200, "co_account": 10, "colleague": 30, "contact": 200, "family": 20, "shared_address": 10, "transfer": 50,

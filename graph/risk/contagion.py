@@ -11,8 +11,8 @@ from collections.abc import Sequence
 from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
 
-from strata.graph.inputs import GraphError
-from strata.graph.people import KINDS
+from strata.graph.algorithms.inputs import GraphError
+from strata.graph.ties.person_ties import KINDS
 
 DEFAULT_DPD = 90
 # Colleagues of colleagues are a whole town; everybody else's acquaintances tell of two steps.

@@ -17,10 +17,10 @@ from pyspark.sql import DataFrame, Window
 from pyspark.sql import functions as F
 from pyspark.sql.types import DataType, LongType, StructField, StructType
 
-from strata.graph.arrays import Ints
-from strata.graph.build import check_caps
-from strata.graph.inputs import GraphError, check_columns, check_whole, checked
-from strata.graph.referral import CAPS, warm_links
+from strata.graph.algorithms.arrays import Ints
+from strata.graph.algorithms.inputs import GraphError, check_columns, check_whole, checked
+from strata.graph.referral.referral_pairs import CAPS, warm_links
+from strata.graph.ties.dated_edges import check_caps
 
 Method = Literal["coverage", "degree_discount"]
 Near = Sequence[Ints]

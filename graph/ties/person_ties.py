@@ -14,7 +14,7 @@ from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
 from strata.conf.tables.network import PERSON_TIES as KINDS
-from strata.graph.build import instant, links, named
+from strata.graph.ties.dated_edges import instant, links, named
 
 SHARED = {
     "co_account": "co_account",

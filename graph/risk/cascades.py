@@ -13,10 +13,10 @@ import pandas
 from pyspark.sql import DataFrame, Window
 from pyspark.sql import functions as F
 
-from strata.graph.amounts import from_cents, in_cents
-from strata.graph.circles import Circle, Fall, Trial, circle_of
-from strata.graph.guarantees import GUARANTEE, circle_ties
-from strata.graph.inputs import GraphError, check_columns
+from strata.graph.algorithms.inputs import GraphError, check_columns
+from strata.graph.risk.guarantee_circle import Circle, Fall, Trial, circle_of
+from strata.graph.risk.guarantees import GUARANTEE, circle_ties
+from strata.graph.ties.amounts import from_cents, in_cents
 
 EXACT_CALLS = 5_000_000
 """Calls of guarantees that trying each one may take in a circle; above it they are ranked by what they would pay."""

@@ -10,8 +10,8 @@ import pyarrow.compute as pc
 from scipy.sparse import csr_array
 from scipy.sparse.csgraph import dijkstra
 
-from strata.graph.arrays import Floats, Ints, Part
-from strata.graph.components import smallest_code
+from strata.graph.algorithms.arrays import Floats, Ints, Part
+from strata.graph.algorithms.components import smallest_code
 
 WEDGES_AT_ONCE = 5_000_000
 

@@ -16,9 +16,9 @@ from pyspark.sql import Column, DataFrame, Window
 from pyspark.sql import functions as F
 from pyspark.sql.types import LongType, StringType, StructField, StructType
 
-from strata.graph.build import instant
-from strata.graph.inputs import GraphTypeError, check_columns
-from strata.graph.ties import postings_with_ends
+from strata.graph.algorithms.inputs import GraphTypeError, check_columns
+from strata.graph.ties.dated_edges import instant
+from strata.graph.ties.tie_evidence import postings_with_ends
 
 COLUMNS = ("transfer_id", "src", "dst", "amount", "event_ts", "known_ts")
 MONEY = "decimal(18,2)"

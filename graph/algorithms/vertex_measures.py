@@ -13,9 +13,9 @@ from functools import partial
 from pyspark.sql import DataFrame
 from pyspark.sql.types import DoubleType, LongType
 
-from strata.graph import solvers
-from strata.graph.engine import solve
-from strata.graph.inputs import GraphError, Id, Unknown, check_whole, checked
+from strata.graph.algorithms import solvers
+from strata.graph.algorithms.inputs import GraphError, Id, Unknown, check_whole, checked
+from strata.graph.algorithms.whole_components import solve
 
 
 def strongly_connected_components(vertices: DataFrame, edges: DataFrame, *, unknown: Unknown = "raise") -> DataFrame:

@@ -17,9 +17,9 @@ from functools import reduce
 from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
 
-from strata.graph.inputs import GraphError, check_whole
-from strata.graph.measures import strongly_connected_components
-from strata.graph.transfers import COLUMNS, HOUR, moves
+from strata.graph.algorithms.inputs import GraphError, check_whole
+from strata.graph.algorithms.vertex_measures import strongly_connected_components
+from strata.graph.ties.transfers import COLUMNS, HOUR, moves
 
 KEEP = (0.8, 1.0)
 DAY_CAP = 50

@@ -18,9 +18,8 @@ from pyspark.sql import functions as F
 from pyspark.sql.types import DoubleType, LongType, StringType, StructField, StructType
 from scipy.sparse import csr_array
 
-from strata.graph.arrays import Floats, Part
-from strata.graph.engine import answers, totals, whole_components
-from strata.graph.inputs import (
+from strata.graph.algorithms.arrays import Floats, Part
+from strata.graph.algorithms.inputs import (
     Graph,
     GraphError,
     GraphTypeError,
@@ -31,7 +30,8 @@ from strata.graph.inputs import (
     check_whole,
     checked,
 )
-from strata.graph.solvers import step_matrix
+from strata.graph.algorithms.solvers import step_matrix
+from strata.graph.algorithms.whole_components import answers, totals, whole_components
 
 
 def pagerank(

@@ -22,11 +22,11 @@ from pyspark.sql.types import LongType, StructField, StructType
 from scipy.sparse import coo_array
 from scipy.sparse.csgraph import breadth_first_order
 
-from strata.graph.amounts import MONEY_SUM, from_cents, in_cents, totals
-from strata.graph.arrays import Ints, Part, read_part, write
-from strata.graph.components import connected_components, smallest_code
-from strata.graph.engine import whole_components
-from strata.graph.inputs import GraphError, GraphTypeError, check_columns, checked
+from strata.graph.algorithms.arrays import Ints, Part, read_part, write
+from strata.graph.algorithms.components import connected_components, smallest_code
+from strata.graph.algorithms.inputs import GraphError, GraphTypeError, check_columns, checked
+from strata.graph.algorithms.whole_components import whole_components
+from strata.graph.ties.amounts import MONEY_SUM, from_cents, in_cents, totals
 
 SOFT = (
     "call", "colleague", "contact", "receipt", "referral", "shared_address", "shared_device", "shared_phone",

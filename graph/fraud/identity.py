@@ -16,9 +16,9 @@ from pyspark.sql import Column, DataFrame, Window
 from pyspark.sql import functions as F
 from pyspark.sql.window import WindowSpec
 
-from strata.graph.build import instant
-from strata.graph.groups import components_within
-from strata.graph.inputs import GraphError, check_columns
+from strata.graph.algorithms.inputs import GraphError, check_columns
+from strata.graph.communities.groups import components_within
+from strata.graph.ties.dated_edges import instant
 
 
 @dataclass(frozen=True)

@@ -20,7 +20,7 @@ from functools import reduce
 from pyspark.sql import Column, DataFrame, Window
 from pyspark.sql import functions as F
 
-from strata.graph.inputs import GraphError
+from strata.graph.algorithms.inputs import GraphError
 
 MONEY = "decimal(18,2)"
 Tables = Mapping[str, DataFrame]

@@ -14,9 +14,9 @@ from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 from pyspark.sql.types import DataType, DoubleType, StructField, StructType
 
-from strata.graph.arrays import Part, read_part, write
-from strata.graph.components import components_of
-from strata.graph.inputs import Graph, GraphError
+from strata.graph.algorithms.arrays import Part, read_part, write
+from strata.graph.algorithms.components import components_of
+from strata.graph.algorithms.inputs import Graph, GraphError
 
 SINGLE_TASK_ROWS = 2_000_000
 MAX_COMPONENT_ROWS = 100_000_000

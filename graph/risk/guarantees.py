@@ -15,12 +15,12 @@ from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 from pyspark.sql.types import DataType, LongType, StringType, StructField, StructType
 
-from strata.graph.amounts import MONEY, MONEY_SUM, from_cents, in_cents, totals
-from strata.graph.arrays import Ints, Part, codes, distinct_sorted, rows_of, write
-from strata.graph.build import instant
-from strata.graph.components import connected_components, smallest_code
-from strata.graph.inputs import check_columns
-from strata.graph.solvers import adjacency, core, spans
+from strata.graph.algorithms.arrays import Ints, Part, codes, distinct_sorted, rows_of, write
+from strata.graph.algorithms.components import connected_components, smallest_code
+from strata.graph.algorithms.inputs import check_columns
+from strata.graph.algorithms.solvers import adjacency, core, spans
+from strata.graph.ties.amounts import MONEY, MONEY_SUM, from_cents, in_cents, totals
+from strata.graph.ties.dated_edges import instant
 
 JOINT_GUARANTORS = 3
 """From so many guarantors of one loan on, a circle without cycles is joint (联保)."""

@@ -11,10 +11,10 @@ import pyarrow.compute as pc
 from pyspark.sql import Column, DataFrame, Window
 from pyspark.sql import functions as F
 
-from strata.graph.arrays import rows_of, write
-from strata.graph.build import extend_ids
-from strata.graph.components import components_of, connected_components
-from strata.graph.inputs import Graph, GraphError, bad_weight, check_columns
+from strata.graph.algorithms.arrays import rows_of, write
+from strata.graph.algorithms.components import components_of, connected_components
+from strata.graph.algorithms.inputs import Graph, GraphError, bad_weight, check_columns
+from strata.graph.ties.dated_edges import extend_ids
 
 LADDER = (0.25, 0.5, 0.75, 0.9, 0.95, 0.99)
 CLAIM_ORDER = [(key, "descending") for key in ("overlap", "size")]

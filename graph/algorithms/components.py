@@ -13,8 +13,8 @@ from pyspark.sql.types import DataType, StructField, StructType
 from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components as scipy_components
 
-from strata.graph.arrays import Ints, coded, rows_of, wide, write
-from strata.graph.inputs import Graph, Unknown, check_graph, checked
+from strata.graph.algorithms.arrays import Ints, coded, rows_of, wide, write
+from strata.graph.algorithms.inputs import Graph, Unknown, check_graph, checked
 
 SHRINK = 8
 

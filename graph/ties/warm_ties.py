@@ -12,8 +12,8 @@ from datetime import date, datetime
 from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
-from strata.graph.build import edges_as_of, instant, links_as_of, named
-from strata.graph.people import person_ties_as_of
+from strata.graph.ties.dated_edges import edges_as_of, instant, links_as_of, named
+from strata.graph.ties.person_ties import person_ties_as_of
 
 WARM = ("call", "co_account", "colleague", "contact", "family", "shared_address", "transfer")
 """Kinds of ties between people that are warm."""

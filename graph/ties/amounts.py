@@ -6,7 +6,7 @@ import numpy as np
 from pyspark.sql import Column
 from pyspark.sql import functions as F
 
-from strata.graph.arrays import Ints
+from strata.graph.algorithms.arrays import Ints
 
 MONEY = "decimal(18,2)"
 MONEY_SUM = "decimal(28,2)"

@@ -13,10 +13,10 @@ from functools import reduce
 from pyspark.sql import Column, DataFrame, Window
 from pyspark.sql import functions as F
 
-from strata.graph.build import instant
-from strata.graph.cycles import DAY_CAP, KEEP, Keep, transfer_chains
-from strata.graph.inputs import GraphError, check_whole
-from strata.graph.transfers import HOUR, Moment, days_before, money, money_flows, moves, sides, transfers_as_of
+from strata.graph.algorithms.inputs import GraphError, check_whole
+from strata.graph.fraud.money_cycles import DAY_CAP, KEEP, Keep, transfer_chains
+from strata.graph.ties.dated_edges import instant
+from strata.graph.ties.transfers import HOUR, Moment, days_before, money, money_flows, moves, sides, transfers_as_of
 
 
 @dataclass(frozen=True)

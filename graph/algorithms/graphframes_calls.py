@@ -16,7 +16,7 @@ from pyspark.errors import PySparkException
 from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
 
-from strata.graph.inputs import GraphError
+from strata.graph.algorithms.inputs import GraphError
 
 # Its own default, 2 ^ 31 - 2, is an exclusive or in Python: 31 rounds, too few for a long chain.
 MANY_ROUNDS = 2**31 - 2

@@ -12,7 +12,11 @@ from datetime import date, datetime
 from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
 
-from strata.graph.build import (
+from strata.graph.algorithms.components import connected_components
+from strata.graph.algorithms.graphframes_calls import frame_components, shared_targets
+from strata.graph.algorithms.inputs import GraphError
+from strata.graph.algorithms.ranks import pagerank
+from strata.graph.ties.dated_edges import (
     CAPS,
     edges_as_of,
     ends_of,
@@ -23,10 +27,6 @@ from strata.graph.build import (
     named,
     to_graphframe,
 )
-from strata.graph.components import connected_components
-from strata.graph.frames import frame_components, shared_targets
-from strata.graph.inputs import GraphError
-from strata.graph.ranks import pagerank
 
 ACCOUNT_CAPS = {kind: CAPS[kind] for kind in ("co_account", "transfer", "receipt")}
 """The caps of ties that an account's own network is made of: money, and who may use it."""

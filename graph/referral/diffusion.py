@@ -16,8 +16,8 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from strata.graph.arrays import Floats, Ints
-from strata.graph.inputs import GraphError
+from strata.graph.algorithms.arrays import Floats, Ints
+from strata.graph.algorithms.inputs import GraphError
 
 Bools = NDArray[np.bool_]
 MOMENTS = (

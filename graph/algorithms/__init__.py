@@ -1,0 +1,1 @@
+"""The calls on any graph: components, ranks, cores, triangles, clustering, distances; exact, on whole components."""

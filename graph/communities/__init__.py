@@ -1,0 +1,1 @@
+"""Groups of people that keep their names from day to day."""
