@@ -9,8 +9,9 @@ from strata.conf.banks import load_bank
 from strata.conf.settings import Settings
 from strata.features.store.slice_contracts import feature_table
 from strata.features.views import bank_views, network_views
-from strata.jobs.runtime.run import Context, Job, run
-from strata.jobs.steps import features as steps
+from strata.jobs.feature_store import slices_and_sets as steps
+from strata.jobs.job_runner import run
+from strata.jobs.runtime.job import Context, Job
 from strata.models.specs import loan_default as loans
 
 BOOK = ("account", "transaction_coverage")

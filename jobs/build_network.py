@@ -8,9 +8,10 @@ import sys
 from strata.conf.banks import load_bank
 from strata.conf.settings import Settings
 from strata.graph.ties.tie_evidence import SOURCES
-from strata.jobs.runtime.run import Context, Job, run
-from strata.jobs.steps import network as steps
-from strata.jobs.steps import relations
+from strata.jobs.job_runner import run
+from strata.jobs.network import network_tables as steps
+from strata.jobs.network import relation_steps as relations
+from strata.jobs.runtime.job import Context, Job
 
 GRAPH = ("vertex", "relationship", "hub_register")
 ACCOUNTS = ("network_risk", "feature_application_network")

@@ -5,8 +5,9 @@ from __future__ import annotations
 import sys
 from pathlib import Path
 
-from strata.jobs.reports import bank
-from strata.jobs.runtime.run import Context, Job, run
+from strata.jobs.job_runner import run
+from strata.jobs.reports.pages import run_page as bank
+from strata.jobs.runtime.job import Context, Job
 
 
 def body(context: Context) -> None:

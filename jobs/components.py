@@ -6,9 +6,10 @@ import argparse
 import sys
 from pathlib import Path
 
-from strata.jobs.runtime.run import Context, Job, run
-from strata.jobs.steps import edges
-from strata.jobs.steps.any_input import add_reading_options
+from strata.jobs.job_runner import run
+from strata.jobs.own_table import component_steps as edges
+from strata.jobs.own_table.any_input import add_reading_options
+from strata.jobs.runtime.job import Context, Job
 
 
 def _options(arguments: argparse.ArgumentParser) -> None:

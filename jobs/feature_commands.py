@@ -10,12 +10,13 @@ from pathlib import Path
 from strata.conf.settings import Settings
 from strata.features.store.coverage import MODES
 from strata.features.store.slice_contracts import feature_table
-from strata.jobs.reports import catalogue
-from strata.jobs.runtime.run import Context, Job, day, run
-from strata.jobs.steps import feature_answers as answers
-from strata.jobs.steps import feature_uses
-from strata.jobs.steps import features as steps
-from strata.jobs.steps.any_input import add_reading_options
+from strata.jobs.feature_store import feature_answers as answers
+from strata.jobs.feature_store import feature_uses
+from strata.jobs.feature_store import slices_and_sets as steps
+from strata.jobs.feature_store.catalogue_page import write_catalogue
+from strata.jobs.job_runner import day, run
+from strata.jobs.own_table.any_input import add_reading_options
+from strata.jobs.runtime.job import Context, Job
 
 # What jobs leave behind about features: their slices, figures, training sets.
 KNOWN = ("feature_slice", "feature_statistics", "training_manifest", "customer_segment")
@@ -134,7 +135,7 @@ def _make(context: Context) -> None:
 def _catalogue(context: Context) -> None:
     """One self-contained page of every feature, for the bank that the environment has."""
     with context.progress.step("catalogue") as step:
-        step.says(f"open {catalogue.write(context, steps.store(context))}")
+        step.says(f"open {write_catalogue(context, steps.store(context))}")
 
 
 def _sources(settings: Settings, options: argparse.Namespace) -> tuple[str, ...]:

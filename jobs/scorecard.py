@@ -5,10 +5,13 @@ from __future__ import annotations
 import sys
 import time
 
-from strata.jobs.reports import card as report
-from strata.jobs.runtime.run import Context, Job, run
-from strata.jobs.steps import card_fit, card_input, card_output
-from strata.jobs.steps.card_options import CardOptions, add_options
+from strata.jobs.job_runner import run
+from strata.jobs.own_table import scorecard_fit as card_fit
+from strata.jobs.own_table import scorecard_input as card_input
+from strata.jobs.own_table import scorecard_output as card_output
+from strata.jobs.own_table.scorecard_options import CardOptions, add_options
+from strata.jobs.reports.pages import scorecard_page as report
+from strata.jobs.runtime.job import Context, Job
 
 
 def body(context: Context) -> None:

@@ -7,9 +7,10 @@ import sys
 
 from strata.conf.policies import load_policies
 from strata.conf.settings import Settings
+from strata.jobs.job_runner import run
+from strata.jobs.modelling import segmenting as steps
 from strata.jobs.modelling.chosen import champions
-from strata.jobs.runtime.run import Context, Job, run
-from strata.jobs.steps import segments as steps
+from strata.jobs.runtime.job import Context, Job
 
 
 def body(context: Context) -> None:

@@ -6,9 +6,10 @@ import argparse
 import sys
 from pathlib import Path
 
-from strata.jobs.reports import cases
-from strata.jobs.reports.page import written
-from strata.jobs.runtime.run import Context, Job, run
+from strata.jobs.job_runner import run
+from strata.jobs.reports.pages import case_contents as cases
+from strata.jobs.reports.pages.page import written
+from strata.jobs.runtime.job import Context, Job
 
 
 def body(context: Context) -> None:

@@ -5,8 +5,9 @@ from __future__ import annotations
 import argparse
 import sys
 
-from strata.jobs.runtime.run import Context, Job, day, run
-from strata.jobs.steps import simulation as steps
+from strata.jobs.job_runner import day, run
+from strata.jobs.runtime.job import Context, Job
+from strata.jobs.simulate import landing_steps as steps
 
 
 def body(context: Context) -> None:

@@ -10,11 +10,11 @@ from pyspark.sql import DataFrame
 from strata.features.governance.consent import HAS_CONSENT
 from strata.features.store.coverage import flag_of
 from strata.features.store.feature_store import FeatureStore
+from strata.jobs.feature_store import slices_and_sets as stores
+from strata.jobs.feature_store.feature_answers import refusals
 from strata.jobs.modelling.tables import declared_columns
 from strata.jobs.runtime.errors import InputError
-from strata.jobs.runtime.run import Context
-from strata.jobs.steps import features as stores
-from strata.jobs.steps.feature_answers import refusals
+from strata.jobs.runtime.job import Context
 from strata.models.model_spec import STATE, ModelSpec
 
 MANIFEST = "as_of_date date, training_set string, manifest string, run_id string"

@@ -16,7 +16,7 @@ from pyspark.sql import functions as F
 from strata.conf.settings import load_settings
 from strata.jobs import local_session
 from strata.jobs import scorecard as scorecard_job
-from strata.jobs.runtime.run import execute, parser
+from strata.jobs.job_runner import execute, parser
 from strata.models import ScorecardSpec, cross_validate, fit_binning
 from strata.models.boosting.challenger import fit_challenger
 from strata.models.evaluation.discrimination import ScoreTable, auc, auc_interval, ks
