@@ -3,6 +3,8 @@
 from strata.models.binning.woe_binning import BinnedFeature, Binning, fit_binning
 from strata.models.model_spec import Beside, ModelSpec, Outcome, Population, TimeSplit, Variant
 from strata.models.scorecard.scorecard import Scorecard, ScorecardSpec, fit_scorecard
+from strata.models.uplift.qini import Qini, qini
+from strata.models.uplift.uplift_model import Uplift, UpliftSpec, fit_uplift
 from strata.models.validation.cross_validation import (
     CrossValidation,
     PairedDifference,
@@ -19,12 +21,17 @@ __all__ = [
     "Outcome",
     "PairedDifference",
     "Population",
+    "Qini",
     "Scorecard",
     "ScorecardSpec",
     "TimeSplit",
+    "Uplift",
+    "UpliftSpec",
     "Variant",
     "cross_validate",
     "fit_binning",
     "fit_scorecard",
+    "fit_uplift",
     "paired_difference",
+    "qini",
 ]

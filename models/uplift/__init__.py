@@ -1,0 +1,1 @@
+"""What a treatment changes: models of its effect, and the Qini curve that measures them."""
