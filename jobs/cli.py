@@ -30,6 +30,7 @@ MODULES = (
     "promote",
     "check_run",
     "scorecard",
+    "uplift",
     "components",
 )
 

@@ -20,6 +20,26 @@ def add_reading_options(arguments: argparse._ActionsContainer) -> None:
     )
 
 
+def add_kinds_option(arguments: argparse._ActionsContainer) -> None:
+    """``--as``: how single columns are read."""
+    arguments.add_argument(
+        "--as", dest="kinds", action="append", type=column_kinds, default=[], metavar="COLUMN=KIND,…",
+        help="how a column is read where it isn't found by itself: text, number, comma (decimal comma), point (decimal "
+        "point), percent, money, unit (such as 36 months) or order (levels of a scale such as low, middle, high)",
+    )  # fmt: skip
+
+
+def comma_list(text: str) -> tuple[str, ...]:
+    """The parts of an argument between commas, without blanks around them."""
+    return tuple(part.strip() for part in text.split(",") if part.strip())
+
+
+def column_kinds(text: str) -> tuple[tuple[str, str], ...]:
+    """Columns and kinds; what is no kind is refused where the table is read."""
+    parts = [part.rpartition("=") if "=" in part else (part, "=", "") for part in comma_list(text)]
+    return tuple((name.strip(), kind.strip()) for name, _, kind in parts)
+
+
 def read_table(
     context: Context,
     path: Path,

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
 
-from strata.jobs.own_table.any_input import add_reading_options
+from strata.jobs.own_table.any_input import add_kinds_option, add_reading_options, comma_list
 from strata.models.readings.reading_choice import AsKind
 from strata.models.scorecard.selection_rules import DROPPED_DRIFTS, SELECTIONS, SIGNS
 
@@ -62,27 +62,23 @@ def add_options(arguments: argparse.ArgumentParser) -> None:
     )
     table.add_argument("--target", required=True, metavar="COLUMN", help="1 for bad and 0 for good, or see --event")
     table.add_argument("--event", metavar="VALUE", help="the bad value of the target; all others are good")
-    table.add_argument("--indeterminate", type=_names, default=(), metavar="A,B", help="values that are neither")
+    table.add_argument("--indeterminate", type=comma_list, default=(), metavar="A,B", help="values that are neither")
     table.add_argument("--id", metavar="COLUMN", help="names the rows; never a feature")
     table.add_argument("--group", metavar="COLUMN", help="rows of one group (a customer) are never split")
     table.add_argument("--weight", metavar="COLUMN", help="weight of each row")
-    table.add_argument("--exclude", type=_names, default=(), metavar="A,B", help="columns to leave alone")
+    table.add_argument("--exclude", type=comma_list, default=(), metavar="A,B", help="columns to leave alone")
     table.add_argument("--special", type=_values, default=(), metavar="A,B", help="values with a bin of their own")
     add_reading_options(table)
-    table.add_argument(
-        "--as", dest="kinds", action="append", type=_pairs, default=[], metavar="COLUMN=KIND,…",
-        help="how a column is read where it isn't found by itself: text, number, comma (decimal comma), point (decimal "
-        "point), percent, money, unit (such as 36 months) or order (levels of a scale such as low, middle, high)",
-    )  # fmt: skip
+    add_kinds_option(table)
     when = arguments.add_argument_group("time")
     when.add_argument("--time", metavar="COLUMN", help="test on the last 30 %% by this column, no day split")
     when.add_argument("--window-months", type=int, metavar="N", help="performance window: younger cases are immature")
     when.add_argument("--known-until", type=date.fromisoformat, metavar="DAY", help="last day of known outcomes")
     by_hand = arguments.add_argument_group("by hand")
     by_hand.add_argument("--splits", type=Path, metavar="FILE", help="JSON of feature to edges or groups of levels")
-    by_hand.add_argument("--forced", type=_names, default=(), metavar="A,B", help="features that stay in")
+    by_hand.add_argument("--forced", type=comma_list, default=(), metavar="A,B", help="features that stay in")
     by_hand.add_argument(
-        "--forbidden", type=_names, default=(), metavar="A,B", help="features that stay out, binned all the same"
+        "--forbidden", type=comma_list, default=(), metavar="A,B", help="features that stay out, binned all the same"
     )
     by_hand.add_argument(
         "--max-bins", type=int, default=10, metavar="N", help="bins of a feature (default %(default)s)"
@@ -113,7 +109,7 @@ def add_options(arguments: argparse.ArgumentParser) -> None:
     answer = arguments.add_argument_group("the answer")
     answer.add_argument("--output", type=Path, required=True, metavar="DIR", help="where everything is written")
     answer.add_argument(
-        "--protected", type=_names, default=(), metavar="A,B", help="columns for the fairness report alone"
+        "--protected", type=comma_list, default=(), metavar="A,B", help="columns for the fairness report alone"
     )
     answer.add_argument("--profit", type=float, metavar="MONEY", help="earned on a good account, for the cut-offs")
     answer.add_argument("--loss", type=float, metavar="MONEY", help="lost on a bad one")
@@ -123,18 +119,8 @@ def add_options(arguments: argparse.ArgumentParser) -> None:
     answer.add_argument("--model", metavar="NAME", help="register the scorecard in MLflow under this name")
 
 
-def _names(text: str) -> tuple[str, ...]:
-    return tuple(part.strip() for part in text.split(",") if part.strip())
-
-
-def _pairs(text: str) -> tuple[tuple[str, str], ...]:
-    """Columns and kinds; what is no kind is refused where the table is read."""
-    parts = [part.rpartition("=") if "=" in part else (part, "=", "") for part in _names(text)]
-    return tuple((name.strip(), kind.strip()) for name, _, kind in parts)
-
-
 def _values(text: str) -> tuple[float | str, ...]:
-    return tuple(_number(part) for part in _names(text))
+    return tuple(_number(part) for part in comma_list(text))
 
 
 def _number(text: str) -> float | str:

@@ -18,7 +18,15 @@ from strata.models.readings.raw_values import UNREADABLE, check_columns
 from strata.models.samples.table_checks import require_numbers
 from strata.models.samples.training_rows import column, require_column
 from strata.models.uplift.meta_learners import LEARNERS, RECIPES, Learner, Trial
-from strata.models.uplift.uplift_training import OUTCOME, TREATED, Overlap, Plan, train_uplift
+from strata.models.uplift.uplift_training import (
+    LEAST_CHANCE,
+    OUTCOME,
+    TREATED,
+    Overlap,
+    Plan,
+    measure_overlap,
+    train_uplift,
+)
 
 FORMAT = "strata-uplift-1"
 # Fewer rows in an arm, or rows with an outcome other than 0, say nothing of a difference.
@@ -31,9 +39,9 @@ class UpliftSpec:
 
     ``learner`` is "x" (imputed effects), "t" (two models), "class" (class transformation, outcomes of 0 and
     1 only) or "transformed" (transformed outcome). ``recipe`` names the shape of the trees ("additive",
-    "light", "strict", "rich"); None chooses it on rows held out. ``observational`` says that the
-    treatment was not drawn at random: its chance is then fitted on the features and kept between
-    ``clip`` and 1 − ``clip``. Raises ``ValueError`` for what can't be fitted.
+    "light", "strict", "rich"); None chooses it on rows held out and calibrates the effects there.
+    ``observational`` says that the treatment was not drawn at random: its chance is then fitted on the
+    features and kept between ``clip`` and 1 − ``clip``. Raises ``ValueError`` for what can't be fitted.
     """
 
     outcome: str
@@ -42,7 +50,7 @@ class UpliftSpec:
     learner: Learner = "x"
     recipe: str | None = None
     observational: bool = False
-    clip: float = 0.02
+    clip: float = LEAST_CHANCE
     seed: int = 20240101
 
     def __post_init__(self) -> None:
@@ -150,14 +158,30 @@ def fit_uplift(data: DataFrame, spec: UpliftSpec) -> Uplift:
         raise TypeError(f"data must be a Spark DataFrame, not {type(data).__name__}")
     count = _check_arms(data, spec)
     inputs = raw_inputs(data, spec.features)
-    rows = data.select(
+    rows = _training_rows(data, spec, inputs)
+    plan = Plan(spec.learner, spec.recipe, spec.observational, spec.clip, spec.seed)
+    found = train_uplift(rows, inputs, plan, count)
+    return Uplift(spec, inputs, found.effect, found.treatment, found.trials, found.overlap)
+
+
+def treatment_overlap(data: DataFrame, spec: UpliftSpec) -> Overlap:
+    """How far the features predict the treatment, by trees out of fold: an AUC near .5 says that it was random.
+
+    Raises as ``fit_uplift``. One scan for the checks and one shuffle to one task, which holds a sample of
+    large tables.
+    """
+    count = _check_arms(data, spec)
+    inputs = raw_inputs(data, spec.features)
+    return measure_overlap(_training_rows(data, spec, inputs), inputs, spec.seed, count)
+
+
+def _training_rows(data: DataFrame, spec: UpliftSpec, inputs: Sequence[Input]) -> DataFrame:
+    """Outcome, arm and inputs under their own names."""
+    return data.select(
         column(spec.outcome).cast("double").alias(OUTCOME),
         column(spec.treatment).cast("double").alias(TREATED),
         *[one.column() for one in inputs],
     )
-    plan = Plan(spec.learner, spec.recipe, spec.observational, spec.clip, spec.seed)
-    found = train_uplift(rows, inputs, plan, count)
-    return Uplift(spec, inputs, found.effect, found.treatment, found.trials, found.overlap)
 
 
 def _check_arms(data: DataFrame, spec: UpliftSpec) -> int:
