@@ -1,6 +1,7 @@
 """Models and decisions: a training set in; scorecards, segments, decisions and their evidence out."""
 
 from strata.models.binning.woe_binning import BinnedFeature, Binning, fit_binning
+from strata.models.loss.lgd_model import Lgd, LgdSpec, fit_lgd
 from strata.models.model_spec import Beside, ModelSpec, Outcome, Population, TimeSplit, Variant
 from strata.models.scorecard.scorecard import Scorecard, ScorecardSpec, fit_scorecard
 from strata.models.uplift.qini import Qini, qini
@@ -17,6 +18,8 @@ __all__ = [
     "BinnedFeature",
     "Binning",
     "CrossValidation",
+    "Lgd",
+    "LgdSpec",
     "ModelSpec",
     "Outcome",
     "PairedDifference",
@@ -30,6 +33,7 @@ __all__ = [
     "Variant",
     "cross_validate",
     "fit_binning",
+    "fit_lgd",
     "fit_scorecard",
     "fit_uplift",
     "paired_difference",
