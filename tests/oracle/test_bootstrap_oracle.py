@@ -9,8 +9,8 @@ import pytest
 from scipy.stats import binomtest, norm
 from sklearn.metrics import roc_auc_score
 
+from strata.models.evaluation import discrimination as evaluation
 from strata.models.evaluation.discrimination import ScoreTable, auc, bootstrap_intervals, gini, ks
-from strata.models.evaluation.discrimination import discrimination as evaluation
 from strata.models.evaluation.intervals import newcombe, wilson
 
 

@@ -25,8 +25,7 @@ from strata.features import (
     leakage_check,
     windowed,
 )
-from strata.features.engine import compute
-from strata.features.engine.compute import plan_passes
+from strata.features.engine.compute import compute, plan_passes
 from strata.features.governance.purposes import STANDARD_POLICY
 from strata.features.views import ACCOUNT, account_views
 from strata.features.views.accounts import tenure
