@@ -13,6 +13,7 @@ from pathlib import Path
 from py4j.protocol import Py4JJavaError
 from pyspark.sql import SparkSession
 
+from strata.graph.algorithms import graphframes_calls
 from strata.graph.algorithms.graphframes_calls import USED, Verdict
 from strata.jobs.runtime.hadoop import read_text, write_text
 
