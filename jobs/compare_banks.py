@@ -8,7 +8,7 @@ from pathlib import Path
 
 from strata.conf.settings import load_settings
 from strata.jobs.job_runner import run
-from strata.jobs.reports.pages import bank_comparison as likeness
+from strata.jobs.reports.pages import bank_comparison
 from strata.jobs.runtime.job import Context, Job
 from strata.jobs.table_catalog import lake_at
 
@@ -17,7 +17,7 @@ def body(context: Context) -> None:
     """Read both lakes, draw, write one self-contained page."""
     real = lake_at(context.spark, context.options.real, context.run_id)
     with context.progress.step("page") as step:
-        page = likeness.page(context, real)
+        page = bank_comparison.page(context, real)
         step.says(f"open {page.write(Path(context.settings.reports) / 'likeness.html')}")
 
 
@@ -31,7 +31,7 @@ JOB = Job(
     "likeness",
     "pictures of the simulated bank beside a real one",
     body,
-    reads=likeness.READS,
+    reads=bank_comparison.READS,
     options=options,
 )
 

@@ -42,6 +42,7 @@ JOB = Job(
     may_read=("application_score", "feature_slice"),
     writes=_writes,
     options=model_option,
+    after=("train",),
     fingerprint=champions,
     refuses=why_none,
 )

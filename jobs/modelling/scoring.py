@@ -8,7 +8,7 @@ from functools import reduce
 from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
-from strata.jobs.feature_store import slices_and_sets as stores
+from strata.jobs.feature_store import slices_and_sets
 from strata.jobs.feature_store.feature_answers import refusals
 from strata.jobs.modelling.tables import declared_columns
 from strata.jobs.runtime.job import Context
@@ -46,7 +46,7 @@ def score(context: Context, spec: ModelSpec) -> None:
 def book(context: Context, spec: ModelSpec, model: Registered) -> DataFrame:
     """Every entity of the day with the features that the model reads, from published slices, and its customer."""
     features = read_model(model.kind, model.text).features
-    rows = stores.store(context).published(spec.entity, context.as_of, features)
+    rows = slices_and_sets.store(context).published(spec.entity, context.as_of, features)
     if spec.entity == "customer":
         return rows
     owners = context.lake.read(OWNERS).where("role = 'owner'").select("account_id", "customer_id")

@@ -13,7 +13,7 @@ from strata.conf.policies import Policy
 from strata.conf.settings import Settings
 from strata.features.store.slice_contracts import feature_table
 from strata.features.views import bank_views, is_feature_filled
-from strata.jobs.feature_store import slices_and_sets as stores
+from strata.jobs.feature_store import slices_and_sets
 from strata.jobs.feature_store.feature_answers import refusals
 from strata.jobs.modelling.tables import declared_columns
 from strata.jobs.runtime.job import Context
@@ -72,7 +72,7 @@ def publish(context: Context, policy: Policy) -> None:
 def _book(context: Context) -> DataFrame:
     """Every account of the day with its owner, its features and its probability of bad, null where it has no score."""
     model = risk_model(context.settings)
-    rows = stores.store(context).published("account", context.as_of, FEATURES)
+    rows = slices_and_sets.store(context).published("account", context.as_of, FEATURES)
     owners = context.lake.read("account_holder").where("role = 'owner'").select("account_id", "customer_id")
     day = (F.col("as_of_date") == F.lit(context.as_of)) & (F.col("model") == (model.name if model else ""))
     scores = context.lake.read("scores").where(day).select("account_id", "probability")

@@ -13,7 +13,7 @@ from pathlib import Path
 from py4j.protocol import Py4JJavaError
 from pyspark.sql import SparkSession
 
-from strata.graph.algorithms import graphframes_calls as frames
+from strata.graph.algorithms import graphframes_calls
 from strata.graph.algorithms.graphframes_calls import USED, Verdict
 from strata.jobs.runtime.hadoop import read_text, write_text
 
@@ -43,7 +43,7 @@ def _place(spark: SparkSession, root: str) -> str | None:
     if jar is None:
         return None
     java = spark.sparkContext._jvm.java.lang.System.getProperty("java.version")
-    parts = (jar.read_bytes(), version("graphframes-py"), spark.version, java, inspect.getsource(frames))
+    parts = (jar.read_bytes(), version("graphframes-py"), spark.version, java, inspect.getsource(graphframes_calls))
     digest = hashlib.sha256()
     for part in parts:
         digest.update(hashlib.sha256(part if isinstance(part, bytes) else str(part).encode()).digest())

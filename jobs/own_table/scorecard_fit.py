@@ -35,8 +35,9 @@ from strata.jobs.runtime.job import Context
 from strata.models.binning.bin_counts import in_time
 from strata.models.binning.woe_binning import Binning, bin_rows
 from strata.models.boosting.challenger import Challenger, fit_challenger
-from strata.models.evaluation.discrimination import Interval, ScoreTable, bootstrap_intervals, measures, score_table
+from strata.models.evaluation.discrimination import Interval, bootstrap_intervals, measures
 from strata.models.evaluation.fairness import fairness_report
+from strata.models.evaluation.score_table import ScoreTable, score_table
 from strata.models.evaluation.swap_set import SwapSet, swap_set
 from strata.models.samples.development_sample import LEARNT, TEST, TRAIN
 from strata.models.samples.screening import Suspect, suspects

@@ -15,7 +15,8 @@ from strata.jobs.own_table.scorecard_options import CardOptions
 from strata.jobs.sources.any_table.reading import AnyTable
 from strata.models.binning.woe_binning import Binning
 from strata.models.boosting.challenger import Challenger
-from strata.models.evaluation.discrimination import Interval, ScoreTable
+from strata.models.evaluation.discrimination import Interval
+from strata.models.evaluation.score_table import ScoreTable
 from strata.models.evaluation.swap_set import SwapSet
 from strata.models.samples.development_sample import TEST, LabelRules
 from strata.models.samples.screening import Roles, Suspect

@@ -77,6 +77,8 @@ class Job:
     writes: Tables = ()
     options: Callable[[argparse.ArgumentParser], None] | None = None
     refuses: Callable[[Settings, argparse.Namespace], str | None] = lambda settings, options: None
+    # Jobs that fill what is no table: the models of the registry.
+    after: tuple[str, ...] = ()
     # What the ledger can't see by table versions: a hash of landed files, of a registry's state.
     fingerprint: Callable[[Settings, argparse.Namespace], str] | None = None
     # Somebody's own files, whose size says whether the session's tables are small.
@@ -124,14 +126,17 @@ class Job:
 
 
 def in_order(jobs: Sequence[Job], settings: Settings) -> tuple[Job, ...]:
-    """The jobs so that each comes after those that write what it reads, else as they were given.
+    """The jobs so that each comes after those that write what it reads, and those it names; else as they were given.
 
     Raises ``graphlib.CycleError`` when jobs wait for each other.
     """
     named = {job.name: job for job in jobs}
     reads = {job.name: {*job.needed(settings), *job.welcome(settings)} - {*job.written(settings)} for job in jobs}
     makers = {job.name: {*job.written(settings)} for job in jobs}
-    waits_for = {name: [other for other in named if other != name and makers[other] & reads[name]] for name in named}
+    waits_for = {
+        name: [other for other in named if other != name and (makers[other] & reads[name] or other in job.after)]
+        for name, job in named.items()
+    }
     sorter = TopologicalSorter(waits_for)
     sorter.prepare()
     ordered: list[str] = []

@@ -24,7 +24,8 @@ from strata.jobs.runtime.slices import FeatureTables
 from strata.jobs.runtime.tables import Lake
 from strata.jobs.table_catalog import lake_at
 from strata.models import fit_binning
-from strata.models.evaluation.discrimination import ScoreTable, auc_interval, ks
+from strata.models.evaluation.discrimination import auc_interval, ks
+from strata.models.evaluation.score_table import ScoreTable
 from tests.bench import power
 from tests.bench.bank import prepared, settings_of
 from tests.bench.kept import HERE, RESULTS, Measurement, apart, kept, stamp_of, table, write

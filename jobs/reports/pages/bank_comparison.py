@@ -10,8 +10,7 @@ from pyspark import StorageLevel
 from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
 
-from strata.jobs.reports.charts import charts
-from strata.jobs.reports.charts import vintage_charts as vintages
+from strata.jobs.reports.charts import charts, vintage_charts
 from strata.jobs.reports.pages.page import Figure, Page, Section, Sheet, Tile
 from strata.jobs.runtime.job import Context
 from strata.jobs.runtime.tables import Lake
@@ -60,7 +59,11 @@ def _page(banks: Banks, root: str) -> Page:
         apart[section.title] = distance
     loans, months = banks.simulated["loan"], banks.simulated["delinquency"]
     outcomes = banks.real["loan"].select("loan_id", "opened_on").join(banks.real["loan_outcome"], "loan_id", "inner")
-    sections += [vintages.vintages(loans, months, outcomes), vintages.grades(loans, months), vintages.rolls(months)]
+    sections += [
+        vintage_charts.vintages(loans, months, outcomes),
+        vintage_charts.grades(loans, months),
+        vintage_charts.rolls(months),
+    ]
     sections.append(contacts(banks.simulated["contact_book"]))
     rows = [(name, distance, "far" if distance > FAR else "near") for name, distance in apart.items()]
     sheet = Sheet(("figure", "largest difference of shares", "verdict"), rows)

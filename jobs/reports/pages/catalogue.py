@@ -10,7 +10,7 @@ from pyspark.sql import Row
 
 from strata.conf.contracts import Table
 from strata.features.definitions.view import FeatureView
-from strata.jobs.reports.charts import catalogue_drawings as drawings
+from strata.jobs.reports.charts import catalogue_drawings
 from strata.jobs.reports.pages.catalogue_entries import (
     Offer,
     TableEntry,
@@ -80,7 +80,7 @@ class Catalogue:
         into = [edge for view in views for edge in _edges_into(view)]
         out = [edge for model in self.models for edge in _edges_out(model, self.views)]
         labels = {model.use.anchor: model.use.label for model in self.models}
-        return drawings.lineage_map(
+        return catalogue_drawings.lineage_map(
             [table.table.name for table in self.tables], [view.name for view in views], labels, into, out
         )
 
@@ -89,19 +89,19 @@ class Catalogue:
         return rendered("catalogue.html", page=self, number=number, breakable=breakable)
 
 
-def _edges_into(view: FeatureView) -> list[drawings.Edge]:
+def _edges_into(view: FeatureView) -> list[catalogue_drawings.Edge]:
     links = dict.fromkeys(name for name in view.tables if name != view.source)
     if view.over:
-        return [drawings.Edge(table, view.name, is_link=True) for table in links]
+        return [catalogue_drawings.Edge(table, view.name, is_link=True) for table in links]
     return [
-        drawings.Edge(view.source, view.name, len(view.features)),
-        *(drawings.Edge(table, view.name, is_link=True) for table in links),
+        catalogue_drawings.Edge(view.source, view.name, len(view.features)),
+        *(catalogue_drawings.Edge(table, view.name, is_link=True) for table in links),
     ]
 
 
-def _edges_out(model: UseEntry, views: Sequence[ViewEntry]) -> list[drawings.Edge]:
+def _edges_out(model: UseEntry, views: Sequence[ViewEntry]) -> list[catalogue_drawings.Edge]:
     counts = {view.view.name: sum(entry.feature.name in model.used for entry in view.entries) for view in views}
-    return [drawings.Edge(view, model.use.anchor, count) for view, count in counts.items() if count]
+    return [catalogue_drawings.Edge(view, model.use.anchor, count) for view, count in counts.items() if count]
 
 
 def catalogue(

@@ -14,7 +14,7 @@ from strata.features.definitions.feature import Feature
 from strata.features.definitions.lineage import Origin, origins, shared_origins
 from strata.features.definitions.missing_values import missing_rule
 from strata.features.definitions.view import FeatureView
-from strata.jobs.reports.charts import catalogue_drawings as drawings
+from strata.jobs.reports.charts import catalogue_drawings
 from strata.jobs.reports.pages.page import shown
 
 KINDS = {"windowed": "aggregate over days", "state": "state", "derived": "derived"}
@@ -113,7 +113,7 @@ class FeatureEntry:
     def bars(self) -> Markup | None:
         """The path of its small histogram; none without values."""
         row = self.statistics
-        return drawings.bars(row["ranks"], row["q01"], row["q99"]) if row and row["ranks"] else None
+        return catalogue_drawings.bars(row["ranks"], row["q01"], row["q99"]) if row and row["ranks"] else None
 
     def search_row(self) -> dict[str, object]:
         """What the search looks through."""

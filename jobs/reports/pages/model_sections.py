@@ -11,7 +11,8 @@ from strata.jobs.reports.charts.binned_chart import binned_figure
 from strata.jobs.reports.pages.page import Figure, Section, Sheet
 from strata.jobs.runtime.job import Context
 from strata.jobs.runtime.tracking import CHALLENGER, CHAMPION, Registered, Tracking
-from strata.models.evaluation.discrimination import calibration_line, calibration_table, roc_points, score_table
+from strata.models.evaluation.discrimination import calibration_line, calibration_table, roc_points
+from strata.models.evaluation.score_table import score_table
 from strata.models.model_spec import BOOSTED, SCORECARD, ModelSpec
 from strata.models.scorecard.scorecard import Scorecard
 

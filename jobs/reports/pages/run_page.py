@@ -7,14 +7,13 @@ from collections.abc import Mapping
 from pyspark.sql import DataFrame, Row
 from pyspark.sql import functions as F
 
-from strata.jobs.reports.pages import loan_book_sections as book
-from strata.jobs.reports.pages import model_sections as model
+from strata.jobs.reports.pages import loan_book_sections, model_sections
 from strata.jobs.reports.pages.page import Page, Tile
 from strata.jobs.runtime.job import Context
 from strata.models.model_spec import SCORECARD
 from strata.models.specs import bank_models
 
-READS = tuple(dict.fromkeys((*book.READS, *model.READS, "scores")))
+READS = tuple(dict.fromkeys((*loan_book_sections.READS, *model_sections.READS, "scores")))
 # Kept by application and model, whatever the day of the run.
 OF_ALL_DAYS = ("application_decision", "application_score")
 
@@ -27,10 +26,10 @@ def page(context: Context) -> Page:
         for row in rows["model_validation"].orderBy("model", "metric", "variant").collect():
             figures.setdefault(row.model, []).append(row)
     trained = [spec for spec in bank_models(context.bank) if spec.name in figures]
-    models = [part for spec in trained for part in model.sections(context, spec, rows, figures[spec.name])]
+    models = [part for spec in trained for part in model_sections.sections(context, spec, rows, figures[spec.name])]
     title = f"{context.bank.title} on the morning of {context.as_of}"
     about = context.bank.about or "From delivered files to decisions."
-    return Page(title, about, _tiles(rows, figures), [*book.sections(rows), *models], _facts(context))
+    return Page(title, about, _tiles(rows, figures), [*loan_book_sections.sections(rows), *models], _facts(context))
 
 
 def _of_day(context: Context, name: str) -> DataFrame:

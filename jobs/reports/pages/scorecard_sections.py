@@ -22,7 +22,6 @@ from strata.jobs.reports.charts.binned_chart import binned_figure, short_label
 from strata.jobs.reports.pages.page import Figure, Section, Sheet
 from strata.models.evaluation.cutoffs import Economics, best_cut_off, strategy_table
 from strata.models.evaluation.discrimination import (
-    ScoreTable,
     calibration_line,
     calibration_table,
     gains_table,
@@ -30,6 +29,7 @@ from strata.models.evaluation.discrimination import (
     psi_noise,
     roc_points,
 )
+from strata.models.evaluation.score_table import ScoreTable
 from strata.models.samples.development_sample import TEST, TRAIN
 from strata.models.scorecard.vintage_drift import find_drift
 
