@@ -24,7 +24,7 @@ def raw_inputs(data: DataFrame, features: Sequence[str]) -> tuple[Input, ...]:
     """
     kinds = {name: _kind_of(data, name) for name in features}
     levels = _common_levels(data, [name for name, kind in kinds.items() if kind == "text"])
-    made = []
+    made: list[Input] = []
     for name, kind in kinds.items():
         if kind == "number":
             made.append(Input(f"{len(made)}: {name}", FeatureBins(name, "number")))

@@ -46,8 +46,10 @@ class Experiment:
 
     def part(self, places: NDArray[np.bool_]) -> Experiment:
         """Some of the rows."""
-        columns = (self.values, self.outcome, self.treated, self.propensity, self.expected)
-        return Experiment(*(values[places] for values in columns))
+        return Experiment(
+            self.values[places], self.outcome[places], self.treated[places], self.propensity[places],
+            self.expected[places],
+        )  # fmt: skip
 
 
 @dataclass(frozen=True)

@@ -100,14 +100,14 @@ def qini(
     if not (rows_of > 0).all():
         raise ValueError(f"treatment: column {treatment!r} has rows of one arm only; both are needed")
     shares, gains = _gain_curve(table.weight, table.outcome)
-    best = _above_line(*_count_curve(perfect.weight, perfect.outcome))
+    best = float(_above_line(*_count_curve(perfect.weight, perfect.outcome)))
     errors = _bootstrap_errors(table.joined(_groups(rows_of)), best, seed)
     ate, area = float(gains[-1]), float(_above_line(shares, gains))
-    value = float(_above_line(*_count_curve(table.weight, table.outcome))) / best if best > 0 else 0.0
+    found = float(_above_line(*_count_curve(table.weight, table.outcome)))
     return Qini(
         Estimate(ate, _difference_error(table.sums.sum(axis=-1))),
         Estimate(area, errors.area),
-        Estimate(value, errors.normalised),
+        Estimate(found / best if best > 0 else 0.0, errors.normalised),
         _curve_table(shares, gains, errors.grid),
         (float(rows_of[0]), float(rows_of[1])),
         errors.grid,

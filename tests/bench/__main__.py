@@ -21,12 +21,14 @@ from tests.bench import (
     simulation,
     speed,
     truth,
+    uplift_truth,
     villages,
 )
 
 PARTS = {
     "book": growth.run,
     "scorecard_truth": truth.run,
+    "uplift_truth": uplift_truth.run,
     "scorecard_speed": speed.run,
     "features_speed": features.run,
     "simulation": simulation.run,

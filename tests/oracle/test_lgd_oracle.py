@@ -75,16 +75,16 @@ def test_values_a_little_outside_are_clipped_and_counted(loans, fitted):
 
 
 BAD = {
-    "target: column 'loss' is outside 0 to 1 by more than 0.1 in 1 rows": F.when(F.col("id") == 1, 1.5),
-    "target: column 'loss' is missing in 1 rows": F.when(F.col("id") == 1, float("nan")),
-    "target: column 'loss' has 0 losses between": F.when(F.col("id") >= 0, F.round("loss")),
+    "target: column 'loss' is outside 0 to 1 by more than 0.1 in 1 rows": "if(id = 1, 1.5, loss)",
+    "target: column 'loss' is missing in 1 rows": "if(id = 1, double('NaN'), loss)",
+    "target: column 'loss' has 0 losses between": "round(loss)",
 }
 
 
 @pytest.mark.parametrize("sentence", BAD)
 def test_losses_that_cannot_be_learnt_from_are_refused(loans, sentence):
     with pytest.raises(ValueError, match=sentence):
-        fit_lgd(loans.withColumn("loss", BAD[sentence].otherwise(F.col("loss"))), LgdSpec("loss", FEATURES))
+        fit_lgd(loans.withColumn("loss", F.expr(BAD[sentence])), LgdSpec("loss", FEATURES))
 
 
 BAD_SPECS = {

@@ -10,7 +10,7 @@ from strata.jobs.reports.charts import charts
 from strata.jobs.reports.pages.page import Figure, Page, Section, Sheet, Tile
 from strata.jobs.reports.pages.scorecard_sections import sheet
 from strata.models.samples.development_sample import TEST, TRAIN
-from strata.models.uplift.qini import Estimate
+from strata.models.uplift.qini import Estimate, Floats
 
 MOST_DRIVERS, MOST_BALANCE, POINTS = 15, 12, 101
 
@@ -99,16 +99,24 @@ def _curve(tested: TestedModel) -> Section:
     grid = np.linspace(0, 1, POINTS)
     gain, low, high = (np.interp(grid, found.curve["share"], found.curve[name]) for name in ("gain", "low", "high"))
     curves = {
-        "by predicted uplift": (grid, gain),
-        "at random": (grid, grid * float(found.ate)),
-        "95 % interval": (grid, low),
-        "": (grid, high),
+        "by predicted uplift": _points(grid, gain),
+        "at random": _points(grid, grid * float(found.ate)),
+        "95 % interval": _outline(grid, low, high),
     }
     svg = charts.lines(curves, xlabel="share of rows treated, best first", ylabel="gain per head of all rows")
     rows = [(name.replace("_", " "), float(value), value.low, value.high) for name, value in tested.figures().items()]
     lead = "The gain is what would be added to the mean outcome of all rows if this share of them were treated."
     figure = Figure(svg, "Above the straight line the model finds those whom the treatment moves.")
     return Section("Qini curve", lead, [], [figure], [Sheet(["figure", "value", "low", "high"], rows, "On the test")])
+
+
+def _points(shares: Floats, values: Floats) -> tuple[list[float], list[float]]:
+    return shares.tolist(), values.tolist()
+
+
+def _outline(x: Floats, low: Floats, high: Floats) -> tuple[list[float], list[float]]:
+    """An interval as one line: along its lower ends and back along the upper ones."""
+    return [*x.tolist(), *x[::-1].tolist()], [*low.tolist(), *high[::-1].tolist()]
 
 
 def _deciles(tested: TestedModel) -> Section:
@@ -118,8 +126,7 @@ def _deciles(tested: TestedModel) -> Section:
     curves = {
         "predicted": (tenths, table["predicted"].tolist()),
         "observed": (tenths, table["observed"].tolist()),
-        "95 % of observed": (tenths, table["low"].tolist()),
-        "": (tenths, table["high"].tolist()),
+        "95 % of observed": _outline(*(table[name].to_numpy(float) for name in ("tenth", "low", "high"))),
     }
     svg = charts.lines(curves, xlabel="tenth of the test, highest predicted uplift first", ylabel="uplift")
     inside = int(((table["low"] <= table["predicted"]) & (table["predicted"] <= table["high"])).sum())
@@ -152,7 +159,7 @@ def _money(table: Experiment, tested: TestedModel) -> Section:
     )
     notes = ["The share is chosen on the same rows as the gain is measured on, so expect a little less."]
     random = grid * everybody
-    curves = {"by predicted uplift": (grid, gain), "at random": (grid, random)}
+    curves = {"by predicted uplift": _points(grid, gain), "at random": _points(grid, random)}
     svg = charts.lines(curves, xlabel="share of rows treated", ylabel="net gain per head", upright=share)
     shown = pd.DataFrame({"share": grid[10::10], "net_gain": gain[10::10], "at_random": random[10::10]})
     return Section("Money", lead, notes, [Figure(svg, "The dotted line is the best share.")], [sheet(shown)])
