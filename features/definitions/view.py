@@ -30,10 +30,12 @@ class FeatureView:
     An event view gives ``event_ts`` (events before the spine's time, in windows); a state view gives
     ``valid_from`` (the last state as of it). ``known_ts`` is when a row could first be used;
     ``event_id`` (one or more columns) tells versions of one event apart. ``where`` filters rows; ``prepare``
-    is at most one small DataFrame to DataFrame function on the source (it may add columns, never
-    look at other rows' times). ``links`` are the tables that say, one after the other, whose the rows
-    are, when they don't themselves. A view ``over`` other views has no source and no clocks of its own: its
-    derived features are made of what those views offer, as published, for the same entity.
+    is at most one small DataFrame to DataFrame function on the source: it may add columns and leave rows out, and
+    makes each row of that row alone. One that looks at other rows (a window, a join, an aggregate, ``distinct`` …)
+    could let in what was known later. It is refused when the view is computed, unless ``prepare_across_rows`` gives
+    the reason why it may; slices are mended as if it didn't. ``links`` are the tables that say, one
+    after the other, whose the rows are, when they don't themselves. A view ``over`` other views has no source and no
+    clocks of its own: its derived features are made of what those views offer, as published, for the same entity.
     Raises ``FeatureError`` when the definition contradicts itself.
     """
 
@@ -56,6 +58,7 @@ class FeatureView:
     links: tuple[Link, ...] = ()
     personal: Personal = Personal.NONE
     over: tuple[FeatureView, ...] = ()
+    prepare_across_rows: str | None = None
     # The compiled features by name, made from the fields above.
     _compiled: dict[str, Feature] = field(init=False, repr=False, compare=False, default_factory=dict)
 
@@ -69,6 +72,11 @@ class FeatureView:
             raise FeatureError(f"view {self.name}: event_id needs known_ts")
         if self.links and not self.known_ts:
             raise FeatureError(f"view {self.name}: links need known_ts")
+        if self.prepare_across_rows is not None and not (self.prepare and self.prepare_across_rows.strip()):
+            raise FeatureError(
+                f"view {self.name}: prepare_across_rows is the reason why prepare may look at other rows; "
+                "give it in words, with a prepare"
+            )
         if not self.purposes:
             raise FeatureError(f"view {self.name}: purposes: at least one is expected")
         for item in self.items:

@@ -14,6 +14,7 @@ from strata.features.definitions.view import FeatureView
 from strata.features.engine.aggregates import Measure
 from strata.features.engine.inputs import FeatureError, check_column, check_frame, check_instant, quoted
 from strata.features.engine.point_in_time import point_in_time_join
+from strata.features.engine.row_wise import operation_across_rows
 from strata.features.engine.windows import aggregate_windows
 
 
@@ -114,15 +115,23 @@ def pass_key(view: FeatureView) -> tuple[object, ...]:
     if view.over:
         return ("over", view.name)
     clocks = (view.event_ts, view.valid_from, view.known_ts, view.event_id, view.valid_to, view.sequence)
-    return (view.source, view.entity.keys, view.prepare, view.links, *clocks)
+    return (view.source, view.entity.keys, view.prepare, view.prepare_across_rows, view.links, *clocks)
 
 
 def prepared(view: FeatureView, sources: Mapping[str, DataFrame]) -> DataFrame:
-    """The view's rows as its measures take them: prepared, and linked to whom they belong."""
+    """The view's rows as its measures take them: prepared, and linked to whom they belong.
+
+    Raises ``FeatureError`` when a table is missing, or ``prepare`` looks at other rows and the view doesn't say why.
+    """
     if missing := [name for name in view.tables if name not in sources]:
         raise FeatureError(f"view {view.name}: its table {', '.join(missing)} was not given")
     source = sources[view.source]
     rows = source if view.prepare is None else view.prepare(source)
+    if view.prepare_across_rows is None and (operation := operation_across_rows(source, rows)):
+        raise FeatureError(
+            f"view {view.name}: prepare looks at other rows by {operation}, which could let in what was known later; "
+            "make each row of that row alone, or say in prepare_across_rows why it may"
+        )
     for link in view.links:
         rows = follow(rows, link, sources[link.table], view.known_ts or "")
     return rows
