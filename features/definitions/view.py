@@ -17,6 +17,7 @@ from strata.features.definitions.code_fingerprint import fingerprint
 from strata.features.definitions.feature import Entity, Feature
 from strata.features.definitions.items import Derived, StateValue, Windowed, check_name
 from strata.features.definitions.links import Link
+from strata.features.engine.aggregates import span_name, words_of_span
 from strata.features.engine.inputs import FeatureError
 
 WORD = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
@@ -180,8 +181,8 @@ class FeatureView:
         ]
 
     def _windowed(self, item: Windowed, value: str | None, agg: str, length: int) -> Feature:
-        unit = "cnt" if agg in ("count", "distinct") else item.unit
-        parts = (self.name, item.label, value, agg, f"{length}d", unit)
+        unit = "cnt" if agg in ("count", "distinct", "new") else item.unit
+        parts = (self.name, item.label, value, agg, span_name(length), unit)
         equal = None if item.by is None or value is None else f"{item.by[0]} = '{value}'"
         measure = _case([self.where, item.where, equal], item.measure)
         said = " and ".join(part for part in (None if item.description else item.where, equal) if part)
@@ -200,7 +201,7 @@ class FeatureView:
         agg: str | None = None,
         days: int | None = None,
     ) -> Feature:
-        span = f" over {days} days" if days else ""
+        span = f" over {words_of_span(days)}" if days else ""
         return Feature(
             name=name,
             view=self.name,

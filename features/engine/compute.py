@@ -33,7 +33,7 @@ class Pass:
     @property
     def longest(self) -> int:
         """Length of its longest window in days, 0 for states."""
-        return max((feature.days or 0 for feature in self.features), default=0)
+        return max((feature.reach for feature in self.features), default=0)
 
     @property
     def shuffles(self) -> int:
