@@ -71,17 +71,17 @@ def windowed(
 ) -> Windowed:
     """Aggregate ``measure`` (a column, or SQL over columns) over the ``days`` before the spine's time.
 
-    ``new`` counts the different values of a window that the entity never had before it, ``days=(EVER,)`` is a window of
-    all time. Both see only what was known by the spine's time: a row that becomes known later never changes an earlier
-    answer, though it may show that a value was not new. Of payments to A on day 1 (known on day 50), to A and B on day 40:
+    ``new`` counts the different values of a window that the entity never had before it; ``days=(EVER,)`` is a window
+    of all time. Both see only what was known by the spine's time: a row that becomes known later never changes an
+    earlier answer. Example: A was paid on day 1, which became known on day 50, and A and B on day 40, known at once.
 
-    ======  ========================  =========================
-    as of   ``new`` in 30 days        first payment ever
-    ======  ========================  =========================
-    day 45  2: A and B                day 40
-    day 55  1: B, for A was known     day 1
-    day 75  0: none was paid          day 1
-    ======  ========================  =========================
+    ======  =====================  ==================
+    as of   ``new`` in 30 days     first payment ever
+    ======  =====================  ==================
+    day 45  2: A and B             day 40
+    day 55  1: B, as A was before  day 1
+    day 75  0: nobody was paid     day 1
+    ======  =====================  ==================
 
     ``where`` is a SQL filter. ``by=("purpose", ("household", "pension"))`` makes one feature for each
     listed value. Names are ``<view>_<label>[_<value>]_<agg>_<d>d[_<unit>]``; counts get ``cnt``.

@@ -111,11 +111,6 @@ def aggregate_windows(
     return joined_windows(spine, onto, facts, keys, at, measures, columns, tiled=tiled)
 
 
-def window_plan(events: DataFrame, keys: Sequence[str], measures: Sequence[Measure]) -> str | None:
-    """Why windows over these events take a join, in words, or ``None`` where they take none. Reads only the schema."""
-    return why_joined(events, keys, measured_columns(events, measures))
-
-
 def measured_columns(events: DataFrame, measures: Sequence[Measure]) -> dict[str, Measured]:
     """The measured columns by name, numbered in the order in which they are first asked for."""
     aggs: dict[str, set[str]] = {}
