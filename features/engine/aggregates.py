@@ -24,8 +24,8 @@ _NUMERIC = ("sum", "mean", "std")
 # Sums of whole numbers are kept as two, of the upper and of the lower 32 bits: neither can overflow.
 LOW_BITS = 32
 # Decimals of at most these digits and this scale travel as whole numbers of their smallest unit, which is
-# several times faster; larger ones could not be turned back within the 38 digits that Spark has.
-_WHOLE_DIGITS, _WHOLE_SCALE = 18, 4
+# several times faster. Of products of more than 38 digits Spark keeps six decimals, so more could not be turned back.
+_WHOLE_DIGITS, _WHOLE_SCALE = 18, 6
 
 
 @dataclass(frozen=True)

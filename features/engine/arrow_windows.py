@@ -45,7 +45,7 @@ def why_joined(events: DataFrame, keys: Sequence[str], columns: Mapping[str, Mea
     """Why ``stacked_windows`` can't answer, in words, or ``None`` where it can. Reads only the schema.
 
     Keys are whole numbers, texts, dates, times or booleans. Columns are numbers, texts, dates, times, booleans or
-    binary; decimals of more than 18 digits or 4 decimals can't be added up.
+    binary; decimals of more than 18 digits or 6 decimals can't be added up.
     """
     for key in keys:
         if not isinstance(kind := events.schema[key].dataType, KEYS):

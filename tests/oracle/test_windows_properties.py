@@ -87,8 +87,8 @@ VARIANTS = [
 def _naive(variant: Variant) -> str:
     """The contract of ``windowed_aggregates`` word for word."""
     known = "e.known_ts <= s.at" if variant.known else "true"
-    # Of the versions of one event that were known, the latest known counts; a version may be of another key or time.
     parts = [f"{part}{days}" for days in variant.days for part in ("days", "new")]
+    # Of the versions of one event that were known, the latest known counts; a version may be of another key or time.
     latest = f"""QUALIFY e.event IS NULL OR 1 = row_number() OVER (
         PARTITION BY s."case", s."row", e.event
         ORDER BY e.known_ts DESC, {", ".join(f"e.{column} DESC NULLS LAST" for column in EVENTS)})"""

@@ -6,6 +6,7 @@ import math
 import random
 import re
 from datetime import date, datetime
+from decimal import ROUND_HALF_UP, Decimal
 
 import pytest
 from pyspark.sql import DataFrame
@@ -100,6 +101,20 @@ def test_sums_of_doubles_depend_on_no_order_and_are_rounded_once(spark):
     assert short_sum == long_sum == math.fsum(values)
     assert short_mean == long_mean == math.fsum(values) / 300
     assert short_std == long_std > 0
+
+
+def test_rates_of_six_decimals_are_exact(spark):
+    rng = random.Random(2)
+    values = [Decimal(rng.randrange(-(10**18) + 1, 10**18)).scaleb(-6) for _ in range(200)]
+    rows = [(1, _day(5), value) for value in values]
+    events = spark.createDataFrame(rows, "who long, event_ts timestamp, rate decimal(18,6)")
+    spine = spark.createDataFrame([(1, _day(9))], "who long, at timestamp")
+    asked = {**CLOCKS, "known_ts": None, "days": (20,), "aggs": {"rate": ["sum", "max", "min", "mean", "last"]}}
+    whole = sum(values)
+    mean = (whole / 200).quantize(Decimal(1).scaleb(-10), ROUND_HALF_UP)
+    for one in (spine, spine.withColumn("list", F.array())):
+        found = windows(one, events, **asked).drop("list").first()
+        assert tuple(found)[2:] == (whole, max(values), min(values), mean, max(values))
 
 
 def test_infinite_and_missing_doubles_are_what_a_sum_of_doubles_makes_of_them(spark):
