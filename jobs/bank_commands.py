@@ -16,9 +16,9 @@ from strata.conf.contracts import Table
 from strata.conf.settings import SettingsError, load_settings
 from strata.conf.tables import SILVER
 from strata.jobs.runtime.errors import UsageError
-from strata.jobs.sources.bank_check import check_bank, column_lines
-from strata.jobs.sources.bank_proposal import write_proposal
-from strata.jobs.sources.bank_sample import write_sample
+from strata.jobs.sources.bank_setup.bank_check import check_bank, column_lines
+from strata.jobs.sources.bank_setup.bank_proposal import write_proposal
+from strata.jobs.sources.bank_setup.bank_sample import write_sample
 
 # For settings of which only the places are asked.
 NO_DAY = "2000-01-01"

@@ -6,10 +6,11 @@ import argparse
 import sys
 
 from strata.conf.settings import Settings
+from strata.jobs.feature_store.slices_and_sets import every_view, feature_sources
+from strata.jobs.job_runner import run
 from strata.jobs.modelling import cases
 from strata.jobs.modelling.chosen import each_model, model_option, models_of, why_none
-from strata.jobs.runtime.run import Context, Job, run
-from strata.jobs.steps.features import every_view, feature_sources
+from strata.jobs.runtime.job import Context, Job
 
 
 def body(context: Context) -> None:

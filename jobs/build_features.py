@@ -9,8 +9,9 @@ from strata.conf.banks import load_bank
 from strata.conf.settings import Settings
 from strata.features.store.slice_contracts import feature_table
 from strata.features.views import bank_views, network_views
-from strata.jobs.runtime.run import Context, Job, run
-from strata.jobs.steps import features as steps
+from strata.jobs.feature_store import slices_and_sets
+from strata.jobs.job_runner import run
+from strata.jobs.runtime.job import Context, Job
 from strata.models.specs import loan_default as loans
 
 BOOK = ("account", "transaction_coverage")
@@ -20,13 +21,13 @@ def body(context: Context) -> None:
     """From when to when accounts can be described, where the bank has any views of them; then the day's slices."""
     if "account" in context.bank.entities:
         context.lake.replace("account_book", loans.account_book(*(context.lake.read(name) for name in BOOK)))
-    steps.publish(context, steps.store(context), context.as_of, context.as_of)
+    slices_and_sets.publish(context, slices_and_sets.store(context), context.as_of, context.as_of)
 
 
 def _reads(settings: Settings, options: argparse.Namespace) -> tuple[str, ...]:
     bank = load_bank(settings.bank)
     book = BOOK if "account" in bank.entities else ()
-    sources = steps.feature_sources(bank_views(bank))
+    sources = slices_and_sets.feature_sources(bank_views(bank))
     return tuple(dict.fromkeys([*book, *(name for name in sources if name in bank.tables)]))
 
 
@@ -39,7 +40,7 @@ def _may_read(settings: Settings, options: argparse.Namespace) -> tuple[str, ...
 
 def _writes(settings: Settings, options: argparse.Namespace) -> tuple[str, ...]:
     book = ("account_book",) if "account" in load_bank(settings.bank).entities else ()
-    tables = (feature_table(view).name for view in steps.every_view(settings))
+    tables = (feature_table(view).name for view in slices_and_sets.every_view(settings))
     return (*book, *tables, "feature_slice", "feature_statistics")
 
 

@@ -8,9 +8,9 @@ import sys
 from strata.conf.banks import load_bank
 from strata.conf.settings import Settings
 from strata.graph.ties.tie_evidence import SOURCES
-from strata.jobs.runtime.run import Context, Job, run
-from strata.jobs.steps import network as steps
-from strata.jobs.steps import relations
+from strata.jobs.job_runner import run
+from strata.jobs.network import network_tables, relation_steps
+from strata.jobs.runtime.job import Context, Job
 
 GRAPH = ("vertex", "relationship", "hub_register")
 ACCOUNTS = ("network_risk", "feature_application_network")
@@ -23,12 +23,12 @@ PEOPLE = (
 
 def body(context: Context) -> None:
     """Trust GraphFrames, build vertices and ties, then judge by them whom the bank knows: accounts, or people."""
-    steps.trust_graphframes(context)
-    steps.build(context)
+    network_tables.trust_graphframes(context)
+    network_tables.build(context)
     if context.bank.network == "accounts":
-        steps.judge(context)
+        network_tables.judge(context)
     else:
-        relations.judge(context)
+        relation_steps.judge(context)
 
 
 def _may_read(settings: Settings, options: argparse.Namespace) -> tuple[str, ...]:

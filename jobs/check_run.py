@@ -5,9 +5,10 @@ from __future__ import annotations
 import argparse
 import sys
 
+from strata.jobs.job_runner import run
 from strata.jobs.runtime import ledger
 from strata.jobs.runtime.errors import InputError, JobError
-from strata.jobs.runtime.run import Context, Job, run
+from strata.jobs.runtime.job import Context, Job
 
 
 def _options(arguments: argparse.ArgumentParser) -> None:

@@ -8,7 +8,8 @@ from importlib import import_module
 
 from strata.jobs import feature_commands
 from strata.jobs.bank_commands import COMMANDS
-from strata.jobs.runtime.run import Job, run
+from strata.jobs.job_runner import run
+from strata.jobs.runtime.job import Job
 
 # In the order of the flow; each module holds one JOB and is a spark-submit main of its own.
 MODULES = (

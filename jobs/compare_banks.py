@@ -7,16 +7,17 @@ import sys
 from pathlib import Path
 
 from strata.conf.settings import load_settings
-from strata.jobs.reports import likeness
-from strata.jobs.runtime.run import Context, Job, run
-from strata.jobs.runtime.tables import Lake
+from strata.jobs.job_runner import run
+from strata.jobs.reports.pages import bank_comparison
+from strata.jobs.runtime.job import Context, Job
+from strata.jobs.table_catalog import lake_at
 
 
 def body(context: Context) -> None:
     """Read both lakes, draw, write one self-contained page."""
-    real = Lake(context.spark, context.options.real, context.run_id)
+    real = lake_at(context.spark, context.options.real, context.run_id)
     with context.progress.step("page") as step:
-        page = likeness.page(context, real)
+        page = bank_comparison.page(context, real)
         step.says(f"open {page.write(Path(context.settings.reports) / 'likeness.html')}")
 
 
@@ -30,7 +31,7 @@ JOB = Job(
     "likeness",
     "pictures of the simulated bank beside a real one",
     body,
-    reads=likeness.READS,
+    reads=bank_comparison.READS,
     options=options,
 )
 

@@ -6,9 +6,10 @@ import argparse
 import sys
 from pathlib import Path
 
-from strata.jobs.runtime.run import Context, Job, run
-from strata.jobs.steps import edges
-from strata.jobs.steps.any_input import add_reading_options
+from strata.jobs.job_runner import run
+from strata.jobs.own_table import component_steps
+from strata.jobs.own_table.any_input import add_reading_options
+from strata.jobs.runtime.job import Context, Job
 
 
 def _options(arguments: argparse.ArgumentParser) -> None:
@@ -21,8 +22,8 @@ def _options(arguments: argparse.ArgumentParser) -> None:
 def body(context: Context) -> None:
     """Read the edges, find each vertex's component, write it for Delta's readers and as CSV."""
     options = context.options
-    vertices, ties = edges.read(context, options.edges, options.vertices)
-    edges.write(context, edges.components(context, vertices, ties), options.output)
+    vertices, ties = component_steps.read(context, options.edges, options.vertices)
+    component_steps.write(context, component_steps.components(context, vertices, ties), options.output)
 
 
 JOB = Job(

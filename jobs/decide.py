@@ -8,9 +8,10 @@ from functools import partial
 
 from strata.conf.policies import load_policies
 from strata.conf.settings import Settings
+from strata.jobs.job_runner import run
 from strata.jobs.modelling import deciding
 from strata.jobs.modelling.chosen import champions, each_model, model_option, models_of
-from strata.jobs.runtime.run import Context, Job, run
+from strata.jobs.runtime.job import Context, Job
 
 
 def body(context: Context) -> None:

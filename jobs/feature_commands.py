@@ -10,12 +10,11 @@ from pathlib import Path
 from strata.conf.settings import Settings
 from strata.features.store.coverage import MODES
 from strata.features.store.slice_contracts import feature_table
-from strata.jobs.reports import catalogue
-from strata.jobs.runtime.run import Context, Job, day, run
-from strata.jobs.steps import feature_answers as answers
-from strata.jobs.steps import feature_uses
-from strata.jobs.steps import features as steps
-from strata.jobs.steps.any_input import add_reading_options
+from strata.jobs.feature_store import feature_answers, feature_uses, slices_and_sets
+from strata.jobs.feature_store.catalogue_page import write_catalogue
+from strata.jobs.job_runner import day, run
+from strata.jobs.own_table.any_input import add_reading_options
+from strata.jobs.runtime.job import Context, Job
 
 # What jobs leave behind about features: their slices, figures, training sets.
 KNOWN = ("feature_slice", "feature_statistics", "training_manifest", "customer_segment")
@@ -97,56 +96,60 @@ def span(context: Context) -> tuple[date, date]:
 
 def _list(context: Context) -> None:
     """Every feature with its view, unit and meaning."""
-    print(answers.listed(steps.store(context), context.options.features))
+    print(feature_answers.listed(slices_and_sets.store(context), context.options.features))
 
 
 def _search(context: Context) -> None:
     """The features whose name, unit or meaning holds all the words."""
-    print(answers.search_results(steps.store(context), " ".join(context.options.words)))
+    print(feature_answers.search_results(slices_and_sets.store(context), " ".join(context.options.words)))
 
 
 def _describe(context: Context) -> None:
     """All that is known of features: meaning, lineage, owner, class, purposes, published days, spread."""
-    print(answers.described(context, steps.store(context), context.options.features))
+    print(feature_answers.described(context, slices_and_sets.store(context), context.options.features))
 
 
 def _plan(context: Context) -> None:
     """Passes with scans and shuffles; slices that stand, are missing or outdated; what a new definition costs."""
     options = context.options
-    print(answers.planned(steps.store(context), *span(context), options.features, options.views))
+    print(feature_answers.planned(slices_and_sets.store(context), *span(context), options.features, options.views))
 
 
 def _build(context: Context) -> None:
     """Publish the slices of the days asked for, and their statistics."""
-    steps.publish(context, steps.store(context), *span(context), context.options.views)
+    slices_and_sets.publish(context, slices_and_sets.store(context), *span(context), context.options.views)
 
 
 def _watch(context: Context) -> None:
     """PSI, nulls and means of a day against a reference day."""
-    answers.drift(context, steps.store(context))
+    feature_answers.drift(context, slices_and_sets.store(context))
 
 
 def _make(context: Context) -> None:
     """A training set for anybody's spine, with its manifest and the proxies in it."""
-    answers.training_set(context, steps.store(context))
+    feature_answers.training_set(context, slices_and_sets.store(context))
 
 
 def _catalogue(context: Context) -> None:
     """One self-contained page of every feature, for the bank that the environment has."""
     with context.progress.step("catalogue") as step:
-        step.says(f"open {catalogue.write(context, steps.store(context))}")
+        step.says(f"open {write_catalogue(context, slices_and_sets.store(context))}")
 
 
 def _sources(settings: Settings, options: argparse.Namespace) -> tuple[str, ...]:
     """What the features of all views are computed from, their slices, and what is known of both."""
-    views = steps.every_view(settings)
+    views = slices_and_sets.every_view(settings)
     slices = (feature_table(view).name for view in views)
-    return tuple(dict.fromkeys([*steps.feature_sources(views), *slices, *KNOWN]))
+    return tuple(dict.fromkeys([*slices_and_sets.feature_sources(views), *slices, *KNOWN]))
 
 
 def _slices(settings: Settings, options: argparse.Namespace) -> tuple[str, ...]:
     """The tables of all views, with their manifest and statistics."""
-    return (*(feature_table(view).name for view in steps.every_view(settings)), "feature_slice", "feature_statistics")
+    return (
+        *(feature_table(view).name for view in slices_and_sets.every_view(settings)),
+        "feature_slice",
+        "feature_statistics",
+    )
 
 
 CATALOGUE = Job(

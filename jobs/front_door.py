@@ -11,9 +11,10 @@ from pyspark.sql import SparkSession
 from strata.conf.banks import Bank, load_bank
 from strata.conf.settings import Settings, load_settings
 from strata.features.store.feature_store import FeatureStore
-from strata.jobs.runtime.run import open_lake, open_session
+from strata.jobs.feature_store.slices_and_sets import store_of
+from strata.jobs.runtime.session import open_session
 from strata.jobs.runtime.tables import Lake
-from strata.jobs.steps.features import store_of
+from strata.jobs.table_catalog import open_lake
 
 
 @dataclass(frozen=True)

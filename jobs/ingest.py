@@ -8,7 +8,8 @@ import sys
 from strata.conf.banks import load_bank
 from strata.conf.settings import Settings
 from strata.conf.tables.quarantine import quarantine_of
-from strata.jobs.runtime.run import Context, Job, run
+from strata.jobs.job_runner import run
+from strata.jobs.runtime.job import Context, Job
 from strata.jobs.sources import flow
 
 

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import sys
 
+from strata.jobs.job_runner import run
 from strata.jobs.modelling.listing import listed_models
-from strata.jobs.runtime.run import Context, Job, run
+from strata.jobs.runtime.job import Context, Job
 
 
 def body(context: Context) -> None:

@@ -5,8 +5,9 @@ from __future__ import annotations
 import argparse
 import sys
 
+from strata.jobs.job_runner import run
 from strata.jobs.runtime.errors import UsageError
-from strata.jobs.runtime.run import Context, Job, run
+from strata.jobs.runtime.job import Context, Job
 from strata.jobs.runtime.tracking import Tracking
 from strata.models.specs import bank_models
 

@@ -6,7 +6,8 @@ import sys
 
 from strata.jobs import build_cases, build_features, build_network, build_report, decide, ingest, score, segment, train
 from strata.jobs.feature_commands import CATALOGUE
-from strata.jobs.runtime.run import Job, run
+from strata.jobs.job_runner import run
+from strata.jobs.runtime.job import Job
 
 JOB = Job(
     "run",

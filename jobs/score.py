@@ -7,10 +7,11 @@ import sys
 
 from strata.conf.settings import Settings
 from strata.features.store.slice_contracts import feature_table
+from strata.jobs.feature_store.slices_and_sets import published_views
+from strata.jobs.job_runner import run
 from strata.jobs.modelling import scoring
 from strata.jobs.modelling.chosen import champions, each_model, model_option, models_of, why_none
-from strata.jobs.runtime.run import Context, Job, run
-from strata.jobs.steps.features import published_views
+from strata.jobs.runtime.job import Context, Job
 
 
 def body(context: Context) -> None:
@@ -41,6 +42,7 @@ JOB = Job(
     may_read=("application_score", "feature_slice"),
     writes=_writes,
     options=model_option,
+    after=("train",),
     fingerprint=champions,
     refuses=why_none,
 )

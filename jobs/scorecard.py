@@ -5,24 +5,25 @@ from __future__ import annotations
 import sys
 import time
 
-from strata.jobs.reports import card as report
-from strata.jobs.runtime.run import Context, Job, run
-from strata.jobs.steps import card_fit, card_input, card_output
-from strata.jobs.steps.card_options import CardOptions, add_options
+from strata.jobs.job_runner import run
+from strata.jobs.own_table import scorecard_fit, scorecard_input, scorecard_output
+from strata.jobs.own_table.scorecard_options import CardOptions, add_options
+from strata.jobs.reports.pages import scorecard_page
+from strata.jobs.runtime.job import Context, Job
 
 
 def body(context: Context) -> None:
     """Read and screen the table, split it, fit card and challengers, test them, write everything down."""
     start, options = time.monotonic(), CardOptions.of(context.options)
-    with card_input.refusals():
-        table = card_input.prepare(context, options)
-        fitted = card_fit.fit(context, table)
-        tested = card_fit.test(context, table, fitted)
-    card_output.write(context, table, fitted, tested, seconds=time.monotonic() - start)
+    with scorecard_input.refusals():
+        table = scorecard_input.prepare(context, options)
+        fitted = scorecard_fit.fit(context, table)
+        tested = scorecard_fit.test(context, table, fitted)
+    scorecard_output.write(context, table, fitted, tested, seconds=time.monotonic() - start)
     with context.progress.step("report") as step:
-        step.says(f"open {report.page(table, fitted, tested).write(options.output / 'report.html')}")
-    card_output.track(context, table, fitted, tested)
-    card_fit.warn_of_drops(context, fitted)
+        step.says(f"open {scorecard_page.page(table, fitted, tested).write(options.output / 'report.html')}")
+    scorecard_output.track(context, table, fitted, tested)
+    scorecard_fit.warn_of_drops(context, fitted)
 
 
 JOB = Job(

@@ -7,18 +7,19 @@ import sys
 
 from strata.conf.policies import load_policies
 from strata.conf.settings import Settings
+from strata.jobs.job_runner import run
+from strata.jobs.modelling import segmenting
 from strata.jobs.modelling.chosen import champions
-from strata.jobs.runtime.run import Context, Job, run
-from strata.jobs.steps import segments as steps
+from strata.jobs.runtime.job import Context, Job
 
 
 def body(context: Context) -> None:
     """Read the day's slices and scores, replace the day."""
-    steps.publish(context, load_policies().at(context.as_of))
+    segmenting.publish(context, load_policies().at(context.as_of))
 
 
 def _reads(settings: Settings, options: argparse.Namespace) -> tuple[str, ...]:
-    return (*steps.sources(settings), "scores", "account_holder")
+    return (*segmenting.sources(settings), "scores", "account_holder")
 
 
 JOB = Job(
@@ -29,7 +30,7 @@ JOB = Job(
     may_read=("feature_slice",),
     writes=("customer_segment", "customer_tier", "segment_profile", "segment_trial"),
     fingerprint=champions,
-    refuses=steps.why_not,
+    refuses=segmenting.why_not,
 )
 
 if __name__ == "__main__":

@@ -6,16 +6,17 @@ import argparse
 import sys
 from pathlib import Path
 
-from strata.jobs.reports import cases
-from strata.jobs.reports.page import written
-from strata.jobs.runtime.run import Context, Job, run
+from strata.jobs.job_runner import run
+from strata.jobs.reports.pages import case_contents
+from strata.jobs.reports.pages.page import written
+from strata.jobs.runtime.job import Context, Job
 
 
 def body(context: Context) -> None:
     """Read what the network job found, draw it, write one self-contained page."""
     name = context.options.case
     with context.progress.step("case") as step:
-        page = cases.case_of(context, name)
+        page = case_contents.case_of(context, name)
         path = Path(context.settings.reports) / f"case_{name.replace(':', '_')}_{context.as_of}.html"
         step.says(f"open {written(path, page.html())}")
 
@@ -34,7 +35,7 @@ JOB = Job(
     "case",
     "a page of one case: who is tied to whom, evidence, timeline",
     body,
-    may_read=cases.READS,
+    may_read=case_contents.READS,
     options=options,
     recorded=False,
 )

@@ -5,16 +5,17 @@ from __future__ import annotations
 import argparse
 import sys
 
-from strata.jobs.runtime.run import Context, Job, day, run
-from strata.jobs.steps import simulation as steps
+from strata.jobs.job_runner import day, run
+from strata.jobs.runtime.job import Context, Job
+from strata.jobs.simulate import landing_steps
 
 
 def body(context: Context) -> None:
     """Land what the drops asked for hold; then, for a whole simulation, the truth."""
-    bank = steps.bank(context)
-    sent = steps.send(context, bank)
+    bank = landing_steps.bank(context)
+    sent = landing_steps.send(context, bank)
     if context.options.day is None:
-        steps.tell_truth(context, bank, sent)
+        landing_steps.tell_truth(context, bank, sent)
 
 
 def options(arguments: argparse.ArgumentParser) -> None:

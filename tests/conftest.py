@@ -20,8 +20,10 @@ from strata.conf.banks import Bank as DeclaredBank
 from strata.conf.banks import load_bank
 from strata.conf.settings import Settings, load_settings
 from strata.jobs import build_network, ingest, local_session, run_all, simulate_bank
-from strata.jobs.runtime.run import Job, execute, open_lake, parser
+from strata.jobs.job_runner import execute, parser
+from strata.jobs.runtime.job import Job
 from strata.jobs.runtime.tables import Lake
+from strata.jobs.table_catalog import open_lake
 
 ZONE = "spark.sql.session.timeZone"
 # Which bank's lake a notebook reads, by the name of its fixture; the whole embedded one where nothing is said.

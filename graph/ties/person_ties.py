@@ -24,12 +24,14 @@ SHARED = {
     "employer": "colleague",
 }
 DIRECT = ("contact", "call", "transfer", "guarantee", "family", "referral")
+# Ties by which people belong together; an address book or an employer is none.
+STRONG_TIES = ("family", "guarantee", "co_account", "shared_phone", "shared_device")
 # Whose a phone or an account is may be shared by some: ties from or to it are ties of each of them.
 CARRIERS = ("phone", "co_account")
 # A moment after every other: a tie that no hub ever ends.
 NEVER = "TIMESTAMP '9999-12-31 00:00:00'"
 
-__all__ = ["DIRECT", "KINDS", "SHARED", "person_ties", "person_ties_as_of"]
+__all__ = ["DIRECT", "KINDS", "SHARED", "STRONG_TIES", "person_ties", "person_ties_as_of"]
 
 
 def person_ties(vertices: DataFrame, edges: DataFrame, hubs: DataFrame) -> DataFrame:

@@ -10,11 +10,11 @@ from pyspark.sql import DataFrame
 from strata.features.governance.consent import HAS_CONSENT
 from strata.features.store.coverage import flag_of
 from strata.features.store.feature_store import FeatureStore
+from strata.jobs.feature_store import slices_and_sets
+from strata.jobs.feature_store.feature_answers import refusals
 from strata.jobs.modelling.tables import declared_columns
 from strata.jobs.runtime.errors import InputError
-from strata.jobs.runtime.run import Context
-from strata.jobs.steps import features as stores
-from strata.jobs.steps.feature_answers import refusals
+from strata.jobs.runtime.job import Context
 from strata.models.model_spec import STATE, ModelSpec
 
 MANIFEST = "as_of_date date, training_set string, manifest string, run_id string"
@@ -22,7 +22,7 @@ MANIFEST = "as_of_date date, training_set string, manifest string, run_id string
 
 def build(context: Context, spec: ModelSpec) -> None:
     """Replace the training set of one model, then the manifest that says from what it was made."""
-    lake, store = context.lake, stores.store(context)
+    lake, store = context.lake, slices_and_sets.store(context)
     with refusals(), context.progress.step(f"{spec.name}: cases") as step:
         spine, note = eligible_cases(context, spec, store)
         step.says(note)
@@ -74,7 +74,7 @@ def feature_names(context: Context, spec: ModelSpec, patterns: tuple[str, ...], 
 
     Raises ``InputError`` for a pattern that means nothing.
     """
-    store = stores.store(context)
+    store = slices_and_sets.store(context)
     own = store_features(spec, store)
     flags = {flag_of(view.name) for view in store.views}
     offered = [name for name in rows.columns if name not in flags]

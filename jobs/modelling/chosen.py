@@ -8,7 +8,7 @@ from collections.abc import Callable
 from strata.conf.banks import Bank, load_bank
 from strata.conf.settings import Settings
 from strata.jobs.runtime.errors import NotReadyError, UsageError
-from strata.jobs.runtime.run import Context
+from strata.jobs.runtime.job import Context
 from strata.jobs.runtime.tracking import CHAMPION, Tracking, has_registry
 from strata.models.model_spec import ModelSpec
 from strata.models.specs import STANDARD, ModelError, bank_models, model_of, unfilled

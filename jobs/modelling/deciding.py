@@ -9,7 +9,7 @@ from strata.conf.policies import Policy
 from strata.jobs.modelling.cases import labelled_cases
 from strata.jobs.modelling.scoring import champion
 from strata.jobs.modelling.tables import declared_columns
-from strata.jobs.runtime.run import Context
+from strata.jobs.runtime.job import Context
 from strata.models.decisioning.decision_table import decide_credit
 from strata.models.evaluation.fairness import age_band, fairness_report
 from strata.models.model_spec import ModelSpec

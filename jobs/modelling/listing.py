@@ -5,7 +5,7 @@ from __future__ import annotations
 from pyspark.sql import Row
 from pyspark.sql import functions as F
 
-from strata.jobs.runtime.run import Context
+from strata.jobs.runtime.job import Context
 from strata.jobs.runtime.tracking import CHALLENGER, CHAMPION, Tracking, has_registry
 from strata.models.model_spec import BOOSTED, SCORECARD, ModelSpec
 from strata.models.specs import STANDARD, bank_models, unfilled

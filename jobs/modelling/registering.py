@@ -9,7 +9,7 @@ import mlflow
 from pyspark.sql import functions as F
 
 from strata.jobs.modelling.validating import Figure
-from strata.jobs.runtime.run import Context
+from strata.jobs.runtime.job import Context
 from strata.jobs.runtime.tracking import CHALLENGER, CHAMPION, Tracking
 from strata.models.boosting.challenger import Challenger
 from strata.models.boosting.trees import Boosting

@@ -8,13 +8,13 @@ from functools import reduce
 from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
+from strata.jobs.feature_store import slices_and_sets
+from strata.jobs.feature_store.feature_answers import refusals
 from strata.jobs.modelling.tables import declared_columns
+from strata.jobs.runtime.job import Context
 from strata.jobs.runtime.pyfunc import read_model
-from strata.jobs.runtime.run import Context
 from strata.jobs.runtime.tables import Slice
 from strata.jobs.runtime.tracking import CHAMPION, Registered, Tracking
-from strata.jobs.steps import features as stores
-from strata.jobs.steps.feature_answers import refusals
 from strata.models.model_spec import BOOSTED, SCORECARD, ModelSpec
 from strata.models.scorecard.points_scale import Scale
 from strata.models.scorecard.scorecard import Scorecard
@@ -46,7 +46,7 @@ def score(context: Context, spec: ModelSpec) -> None:
 def book(context: Context, spec: ModelSpec, model: Registered) -> DataFrame:
     """Every entity of the day with the features that the model reads, from published slices, and its customer."""
     features = read_model(model.kind, model.text).features
-    rows = stores.store(context).published(spec.entity, context.as_of, features)
+    rows = slices_and_sets.store(context).published(spec.entity, context.as_of, features)
     if spec.entity == "customer":
         return rows
     owners = context.lake.read(OWNERS).where("role = 'owner'").select("account_id", "customer_id")

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
-from strata.jobs.runtime.run import Context
+from strata.jobs.runtime.job import Context
 
 
 def declared_columns(context: Context, name: str, rows: DataFrame) -> DataFrame:

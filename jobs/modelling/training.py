@@ -10,7 +10,7 @@ from pyspark.sql import DataFrame
 from strata.jobs.modelling import cases, registering, validating
 from strata.jobs.modelling.scoring import write_out_of_fold
 from strata.jobs.runtime.errors import InputError, NotReadyError
-from strata.jobs.runtime.run import Context
+from strata.jobs.runtime.job import Context
 from strata.models.binning.woe_binning import bin_rows
 from strata.models.boosting.challenger import Challenger, fit_challenger
 from strata.models.boosting.trees import Boosting, BoostingSpec, boosting_learner, fit_boosting

@@ -10,8 +10,9 @@ from pyspark.sql import functions as F
 
 from strata.jobs.modelling.cases import feature_names
 from strata.jobs.modelling.tables import declared_columns
-from strata.jobs.runtime.run import Context
-from strata.models.evaluation.discrimination import Interval, auc_interval, score_table
+from strata.jobs.runtime.job import Context
+from strata.models.evaluation.discrimination import Interval, auc_interval
+from strata.models.evaluation.score_table import score_table
 from strata.models.model_spec import BOOSTED, SCORECARD, ModelSpec, TimeSplit, Variant
 from strata.models.scorecard.scorecard import ScorecardSpec, fit_scorecard
 from strata.models.validation.cross_validation import CrossValidation, Learner, cross_validate, paired_difference

@@ -8,8 +8,10 @@ import tempfile
 from collections.abc import Mapping
 from importlib.resources import files
 
+from pyspark import SparkContext
 from pyspark.sql import SparkSession
 
+from strata.conf.settings import Settings
 from strata.jobs.runtime.install import jar_paths, java_home
 
 # A log of Delta's with some hundred files is no work for fifty tasks.
@@ -86,3 +88,25 @@ def local_session(
     spark = builder.getOrCreate()
     spark.sparkContext.setLogLevel("ERROR")
     return spark
+
+
+def open_session(settings: Settings) -> SparkSession:
+    """The session that spark-submit has prepared, else one on this machine."""
+    if SparkContext._active_spark_context or _submitted():
+        spark = SparkSession.builder.getOrCreate()
+        spark.conf.set("spark.sql.session.timeZone", settings.bank_timezone)
+        return spark
+    local = settings.spark
+    return local_session(
+        cores=local.cores,
+        memory=local.memory,
+        timezone=settings.bank_timezone,
+        shuffle_partitions=local.shuffle_partitions,
+        small_data=local.small_data,
+        conf={"spark.ui.enabled": str(local.ui).lower()},
+    )
+
+
+def _submitted() -> bool:
+    """Whether spark-submit started this process: it leaves a gateway port behind."""
+    return "PYSPARK_GATEWAY_PORT" in os.environ

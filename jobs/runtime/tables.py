@@ -11,7 +11,6 @@ from pyspark.sql import DataFrame, SparkSession, Window
 from pyspark.sql import functions as F
 
 from strata.conf.contracts import Table
-from strata.jobs.runtime.catalog import contract_of
 from strata.jobs.runtime.delta_log import latest_version, oldest_version, rows_written, slice_stands
 from strata.jobs.runtime.errors import InputError
 from strata.jobs.runtime.hadoop import absolute
@@ -73,12 +72,14 @@ class Lake:
         self.root = absolute(self.root)
 
     def declare(self, table: Table) -> None:
-        """Make a contract known that the catalogue doesn't have."""
+        """Make a contract known that the lake was not given."""
         self.declared[table.name] = table
 
     def contract(self, name: str) -> Table:
         """The contract called ``name``; raises ``KeyError`` listing what there is."""
-        return self.declared.get(name) or contract_of(name)
+        if name not in self.declared:
+            raise KeyError(f"no table contract called {name!r}; there are: {', '.join(sorted(self.declared))}")
+        return self.declared[name]
 
     def path(self, name: str) -> str:
         """Where the table lies."""

@@ -13,10 +13,9 @@ from pyspark.sql import functions as F
 
 from strata.conf.banks import Bank
 from strata.conf.settings import Settings
-from strata.jobs.runtime.catalog import contract_of
 from strata.jobs.runtime.errors import GateError, InputError
+from strata.jobs.runtime.job import Context
 from strata.jobs.runtime.parallel import at_once
-from strata.jobs.runtime.run import Context
 from strata.jobs.runtime.tokens import load_key, tokeniser
 from strata.jobs.sources import cleaning
 from strata.jobs.sources.coverage import covered_spans
@@ -24,6 +23,7 @@ from strata.jobs.sources.deliveries import Delivery, deliveries, drops, stem
 from strata.jobs.sources.formats import check_header
 from strata.jobs.sources.landing import land
 from strata.jobs.sources.mapping import TOKEN, mappings_of
+from strata.jobs.table_catalog import contract_of
 
 EMBEDDED, LANDED = "embedded", "landing"
 # Where the key may be made at the first run: a person's own machine and tests, never a cluster.

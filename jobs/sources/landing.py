@@ -17,8 +17,8 @@ from pyspark.sql import functions as F
 from strata.conf.banks import Feed
 from strata.jobs.runtime.errors import InputError
 from strata.jobs.runtime.hadoop import file_system, hadoop_path
+from strata.jobs.runtime.job import Context
 from strata.jobs.runtime.parallel import at_once
-from strata.jobs.runtime.run import Context
 from strata.jobs.sources.deliveries import CHUNK, Delivery, opened, place
 from strata.jobs.sources.formats import shape, staged_rows
 

@@ -12,8 +12,7 @@ from numpy.typing import NDArray
 from scipy.stats import chi2
 
 from strata.models.evaluation.intervals import Z_95, Interval, wilson
-from strata.models.evaluation.score_table import ScoreTable as ScoreTable
-from strata.models.evaluation.score_table import score_table as score_table
+from strata.models.evaluation.score_table import ScoreTable
 
 Floats = NDArray[np.float64]
 CELLS_AT_ONCE = 1_000_000

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from strata.conf.settings import Settings, load_settings
 from strata.jobs import ingest, simulate_bank
-from strata.jobs.runtime.run import open_session
+from strata.jobs.runtime.session import open_session
 from tests.bench.kept import HERE, SCRATCH, stamp_of
 from tests.bench.meter import run_job
 from tests.bench.simulation import MONTHS

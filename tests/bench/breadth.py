@@ -22,9 +22,10 @@ from strata.features import FeatureStore
 from strata.features.engine.compute import pass_key
 from strata.features.store.statistics import feature_statistics, measurable
 from strata.features.views import customer_views
-from strata.jobs.runtime.run import open_session
+from strata.jobs.runtime.session import open_session
 from strata.jobs.runtime.slices import FeatureTables
 from strata.jobs.runtime.tables import Lake
+from strata.jobs.table_catalog import lake_at
 from tests.bench.bank import prepared, settings_of
 from tests.bench.kept import HERE, RESULTS, SCRATCH, Measurement, apart, kept, stamp_of, table, write
 from tests.bench.meter import metered
@@ -98,7 +99,7 @@ def measure(customers: int, copies: int) -> Measurement:
     spark = open_session(settings)
     large = SCRATCH / "customer_features" / f"{customers}_{copies}"
     shutil.rmtree(large, ignore_errors=True)
-    later = list(multiply(Lake(spark, settings.lake), Lake(spark, str(large)), copies))
+    later = list(multiply(lake_at(spark, settings.lake), lake_at(spark, str(large)), copies))
     rows = {Path(path).name: spark.read.format("delta").load(path).count() for path, _ in later}
     first = _published(spark, large, DAY)
     with metered(spark) as statistics:
@@ -120,7 +121,7 @@ def measure(customers: int, copies: int) -> Measurement:
 
 
 def _store(spark: SparkSession, root: Path) -> FeatureStore:
-    return FeatureStore(spark, FeatureTables(Lake(spark, str(root))), views=customer_views())
+    return FeatureStore(spark, FeatureTables(lake_at(spark, str(root))), views=customer_views())
 
 
 def _published(spark: SparkSession, root: Path, day: date) -> dict[str, Measurement]:

@@ -19,11 +19,13 @@ from strata.features import FeatureStore
 from strata.features.views import customer_views
 from strata.graph.risk.contagion import contagion_features, listings, standings
 from strata.jobs import build_network
-from strata.jobs.runtime.run import open_session
+from strata.jobs.runtime.session import open_session
 from strata.jobs.runtime.slices import FeatureTables
 from strata.jobs.runtime.tables import Lake
+from strata.jobs.table_catalog import lake_at
 from strata.models import fit_binning
-from strata.models.evaluation.discrimination import ScoreTable, auc_interval, ks
+from strata.models.evaluation.discrimination import auc_interval, ks
+from strata.models.evaluation.score_table import ScoreTable
 from tests.bench import power
 from tests.bench.bank import prepared, settings_of
 from tests.bench.kept import HERE, RESULTS, Measurement, apart, kept, stamp_of, table, write
@@ -51,7 +53,7 @@ def measure(customers: int) -> Measurement:
     settings = settings_of(customers).model_copy(update={"as_of": AS_OF})
     spark = open_session(settings)
     run_job(build_network.JOB, settings, spark)
-    return default(spark, Lake(spark, settings.lake), Path(settings.lake).parent)
+    return default(spark, lake_at(spark, settings.lake), Path(settings.lake).parent)
 
 
 def default(spark: SparkSession, lake: Lake, home: Path) -> Measurement:

@@ -14,8 +14,9 @@ import numpy as np
 
 from strata.conf.settings import load_settings
 from strata.jobs import run_all
+from strata.jobs.runtime.job import in_order
 from strata.jobs.runtime.ledger import code_version
-from strata.jobs.runtime.run import in_order, open_session
+from strata.jobs.runtime.session import open_session
 from tests.bench.book import copy_book
 from tests.bench.kept import RESULTS, Measurement, apart, kept, table, write
 from tests.bench.meter import metered, run_job

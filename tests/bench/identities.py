@@ -16,8 +16,8 @@ from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
 
 from strata.graph.fraud.identity import identity_evidence, identity_history, rekey, resolve_identities
-from strata.jobs.runtime.run import open_session
-from strata.jobs.runtime.tables import Lake
+from strata.jobs.runtime.session import open_session
+from strata.jobs.table_catalog import lake_at
 from tests.bench.bank import prepared, settings_of
 from tests.bench.kept import HERE, RESULTS, Measurement, apart, kept, stamp_of, table, write
 from tests.bench.meter import metered
@@ -77,7 +77,7 @@ def measure(customers: int) -> Measurement:
     prepared(customers)
     settings = settings_of(customers)
     spark = open_session(settings)
-    first = Lake(spark, settings.lake).read("customer").select("customer_id", "valid_from", "known_ts", *HELD)
+    first = lake_at(spark, settings.lake).read("customer").select("customer_id", "valid_from", "known_ts", *HELD)
     planted = second_records(first).localCheckpoint()
     noted = first.unionByName(planted.select(*first.columns)).localCheckpoint()
     stories = planted.select("customer_id", "story", "first_id").distinct().toPandas()

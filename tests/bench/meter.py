@@ -13,7 +13,8 @@ from pathlib import Path
 from pyspark.sql import SparkSession
 
 from strata.conf.settings import Settings
-from strata.jobs.runtime.run import Job, execute, parser
+from strata.jobs.job_runner import execute, parser
+from strata.jobs.runtime.job import Job
 
 PAGE = os.sysconf("SC_PAGE_SIZE")
 

@@ -14,8 +14,9 @@ from pyspark.sql import functions as F
 from strata.graph.fraud.money_cycles import busy_days, transfer_chains, transfer_cycles
 from strata.graph.fraud.mules import mule_alerts
 from strata.graph.ties.transfers import transfers_of
-from strata.jobs.runtime.run import open_session
+from strata.jobs.runtime.session import open_session
 from strata.jobs.runtime.tables import Lake
+from strata.jobs.table_catalog import lake_at
 from tests.bench.bank import settings_of
 from tests.bench.kept import Measurement
 from tests.bench.meter import metered
@@ -34,7 +35,7 @@ def measure() -> Measurement:
     """All figures."""
     settings = settings_of(CUSTOMERS)
     spark = open_session(settings)
-    lake, truth = Lake(spark, settings.lake), Path(settings.lake).parent / "truth"
+    lake, truth = lake_at(spark, settings.lake), Path(settings.lake).parent / "truth"
     members = members_of(spark, lake, truth)
     found: Measurement = {"customers": CUSTOMERS, "moments": []}
     for moment in MOMENTS:

@@ -20,9 +20,10 @@ from strata.graph.fraud.rings import SIGNS_OF_ALERT, ring_alerts, ring_members
 from strata.graph.risk.guarantees import guarantee_circles, guarantees_as_of
 from strata.graph.ties.dated_edges import CAPS, hub_register, links_as_of
 from strata.jobs import build_network
-from strata.jobs.runtime.run import open_session
+from strata.jobs.runtime.session import open_session
 from strata.jobs.runtime.tables import Lake
 from strata.jobs.simulate.credit import guaranteed
+from strata.jobs.table_catalog import lake_at
 from tests.bench.bank import prepared, settings_of
 from tests.bench.kept import HERE, RESULTS, Measurement, apart, kept, stamp_of, table, write
 from tests.bench.meter import run_job
@@ -52,7 +53,7 @@ def measure(customers: int) -> Measurement:
     prepared(customers)
     settings = settings_of(customers).model_copy(update={"as_of": AS_OF})
     spark = open_session(settings)
-    lake = Lake(spark, settings.lake)
+    lake = lake_at(spark, settings.lake)
     home = Path(settings.lake).parent
     truth = spark.read.format("delta").load(str(home / "truth" / "truth_group")).toPandas()
     run_job(build_network.JOB, settings, spark)

@@ -16,8 +16,8 @@ import numpy as np
 
 from strata.conf.tables import SILVER
 from strata.jobs import build_network
-from strata.jobs.runtime.run import open_session
-from strata.jobs.runtime.tables import Lake
+from strata.jobs.runtime.session import open_session
+from strata.jobs.table_catalog import lake_at
 from tests.bench.bank import prepared, settings_of
 from tests.bench.breadth import SHARED, Sizes, copies_of
 from tests.bench.kept import HERE, RESULTS, SCRATCH, Measurement, apart, kept, stamp_of, table, write
@@ -62,7 +62,7 @@ def measure(customers: int, copies: int) -> Measurement:
     spark = open_session(settings)
     folder = SCRATCH / "network_nightly" / f"{customers}_{copies}"
     shutil.rmtree(folder, ignore_errors=True)
-    small, large = Lake(spark, settings.lake), Lake(spark, str(folder / "lake"))
+    small, large = lake_at(spark, settings.lake), lake_at(spark, str(folder / "lake"))
     for name in SILVER:
         if small.exists(name):
             copies_of(small.read(name), copies, STAYS).write.format("delta").save(large.path(name))

@@ -21,9 +21,10 @@ from pyspark.sql import functions as F
 from strata.features import FeatureStore, TableClock, leakage_check, point_in_time_join, proxy_report
 from strata.features.definitions.view import FeatureView
 from strata.features.views import customer_views
-from strata.jobs.runtime.run import open_session
+from strata.jobs.runtime.session import open_session
 from strata.jobs.runtime.slices import FeatureTables
 from strata.jobs.runtime.tables import Lake
+from strata.jobs.table_catalog import lake_at
 from strata.models import Binning, fit_binning
 from tests.bench.bank import prepared, settings_of
 from tests.bench.kept import HERE, RESULTS, Measurement, apart, kept, stamp_of, write
@@ -118,7 +119,7 @@ def measure(customers: int) -> Measurement:
     prepared(customers)
     settings = settings_of(customers)
     spark = open_session(settings)
-    lake = Lake(spark, settings.lake)
+    lake = lake_at(spark, settings.lake)
     home = Path(settings.lake).parent
     # Beside the bank that they are of, and gone with it; of other questions in another folder.
     folder = home / "feature_power" / stamp_of(Path(__file__))

@@ -12,7 +12,8 @@ from sklearn.linear_model import LogisticRegression
 from strata.conf.tables.truth import TRAITS
 from strata.features.definitions.view import FeatureView
 from strata.models import Binning
-from strata.models.evaluation.discrimination import ScoreTable, auc_interval, ks, psi, psi_noise
+from strata.models.evaluation.discrimination import auc_interval, ks, psi, psi_noise
+from strata.models.evaluation.score_table import ScoreTable
 from tests.bench.kept import Measurement
 
 # A feature with less tells nothing (Siddiqi 2006).

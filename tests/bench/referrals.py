@@ -24,8 +24,9 @@ from strata.graph.ties.dated_edges import build_edges, extend_ids, hub_register,
 from strata.graph.ties.person_ties import person_ties
 from strata.graph.ties.tie_evidence import SOURCES, relation_evidence
 from strata.graph.ties.warm_ties import persons_as_of, referrals_between, warm_ties
-from strata.jobs.runtime.run import open_session
+from strata.jobs.runtime.session import open_session
 from strata.jobs.runtime.tables import Lake
+from strata.jobs.table_catalog import lake_at
 from strata.models.referrals.link_ranking import LinkRanking, fit_link_ranking
 from tests.bench.bank import prepared, settings_of
 from tests.bench.kept import HERE, RESULTS, Measurement, apart, kept, stamp_of, write
@@ -79,7 +80,7 @@ def measure(customers: int) -> Measurement:
     prepared(customers)
     settings = settings_of(customers)
     spark = open_session(settings)
-    graph = graph_of(Lake(spark, settings.lake))
+    graph = graph_of(lake_at(spark, settings.lake))
     truth = spark.read.format("delta").load(str(Path(settings.lake).parent / "truth" / "truth_referral"))
     moments = [moment_of(graph, at) for at in MOMENTS[:-1]]
     told = [

@@ -15,7 +15,7 @@ import numpy as np
 
 from strata.conf.settings import load_settings
 from strata.jobs import simulate_bank
-from strata.jobs.runtime.run import open_session
+from strata.jobs.runtime.session import open_session
 from tests.bench.kept import HERE, RESULTS, SCRATCH, Measurement, apart, kept, stamp_of, table, write
 from tests.bench.meter import metered, run_job
 

@@ -16,10 +16,11 @@ from pyspark.sql import functions as F
 from strata.conf.settings import load_settings
 from strata.jobs import local_session
 from strata.jobs import scorecard as scorecard_job
-from strata.jobs.runtime.run import execute, parser
+from strata.jobs.job_runner import execute, parser
 from strata.models import ScorecardSpec, cross_validate, fit_binning
 from strata.models.boosting.challenger import fit_challenger
-from strata.models.evaluation.discrimination import ScoreTable, auc, auc_interval, ks
+from strata.models.evaluation.discrimination import auc, auc_interval, ks
+from strata.models.evaluation.score_table import ScoreTable
 from strata.models.specs import loan_default as loans
 from strata.models.validation.cross_validation import Learner, Predict
 from tests.bench.kept import RESULTS, SCRATCH, Measurement, engine_stamp, kept, stamp_of

@@ -14,7 +14,7 @@ from pyspark.sql import DataFrame, SparkSession
 
 from strata.conf.settings import load_settings
 from strata.jobs import build_cases, build_network, ingest
-from strata.jobs.runtime.run import open_lake
+from strata.jobs.table_catalog import open_lake
 from strata.models.specs import loan_default as loans
 from strata.models.validation.cross_validation import assign_folds
 from tests.bench.kept import HERE, SCRATCH, stamp_of

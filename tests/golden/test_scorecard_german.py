@@ -11,7 +11,8 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import roc_auc_score
 
 from strata.models import Scorecard, ScorecardSpec, cross_validate, fit_binning, fit_scorecard
-from strata.models.evaluation.discrimination import auc, score_table
+from strata.models.evaluation.discrimination import auc
+from strata.models.evaluation.score_table import score_table
 
 FILE = Path(__file__).parent / "german_credit" / "german.csv.gz"
 TARGET = "creditability"

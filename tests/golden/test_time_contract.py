@@ -9,7 +9,7 @@ from decimal import Decimal
 import pytest
 
 from strata.features import Entity, FeatureView, derived, point_in_time_join, windowed, windowed_aggregates
-from strata.features.engine import compute
+from strata.features.engine.compute import compute
 from tests.conftest import ZONE, in_zone
 
 EVENT = "who string, ts timestamp, known timestamp, event int, amount decimal(10,2)"

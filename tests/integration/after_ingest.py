@@ -5,7 +5,8 @@ from __future__ import annotations
 import sys
 
 from strata.jobs import build_cases, build_features, build_network, score, train
-from strata.jobs.runtime.run import Job, run
+from strata.jobs.job_runner import run
+from strata.jobs.runtime.job import Job
 
 JOB = Job(
     "after-ingest",

@@ -5,7 +5,8 @@ from __future__ import annotations
 import sys
 
 from strata.jobs import feature_commands, ingest
-from strata.jobs.runtime.run import Job, run
+from strata.jobs.job_runner import run
+from strata.jobs.runtime.job import Job
 
 BUILD = next(job for job in feature_commands.JOBS if job.name == "features build")
 JOB = Job(

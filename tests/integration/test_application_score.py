@@ -15,9 +15,10 @@ from pyspark.sql import functions as F
 from strata.conf.banks.reading import bank_folder
 from strata.conf.settings import load_settings
 from strata.jobs import build_cases, build_network, decide, ingest, score, simulate_bank, train
-from strata.jobs.runtime.run import Context, Job, in_order
+from strata.jobs.network import network_tables as network
+from strata.jobs.network import people_tables as people
+from strata.jobs.runtime.job import Context, Job, in_order
 from strata.jobs.runtime.tables import UndeclaredTableError
-from strata.jobs.steps import network, people
 from strata.models.evaluation.discrimination import auc
 from strata.models.evaluation.score_table import ScoreTable
 from strata.models.specs import application_default, bank_models

@@ -17,7 +17,7 @@ from deltalake import DeltaTable
 
 from strata.conf.settings import load_settings
 from strata.jobs import components
-from strata.jobs.runtime.run import execute, parser
+from strata.jobs.job_runner import execute, parser
 
 
 def call(spark, *arguments):

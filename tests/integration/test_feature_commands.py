@@ -15,7 +15,7 @@ from strata.features.store.slice_contracts import feature_table
 from strata.features.views import account_views, customer_views
 from strata.jobs import cli
 from strata.jobs.feature_commands import CATALOGUE, JOBS
-from strata.jobs.reports.catalogue_entries import number
+from strata.jobs.reports.pages.catalogue_entries import number
 from strata.jobs.runtime.tracking import CHAMPION, Tracking
 from strata.models.scorecard.scorecard import Scorecard
 from strata.models.specs import loan_default

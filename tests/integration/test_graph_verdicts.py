@@ -12,10 +12,11 @@ from pyspark.sql import SparkSession
 from strata.conf.settings import load_settings
 from strata.graph.algorithms.graphframes_calls import USED, Verdict
 from strata.graph.algorithms.inputs import GraphError
+from strata.jobs.network import graph_verdicts
+from strata.jobs.network import network_tables as network
+from strata.jobs.runtime.job import Context
 from strata.jobs.runtime.progress import Progress
-from strata.jobs.runtime.run import Context
-from strata.jobs.runtime.tables import Lake
-from strata.jobs.steps import graph_verdicts, network
+from strata.jobs.table_catalog import lake_at
 
 
 class Tried:
@@ -32,7 +33,7 @@ class Tried:
 @pytest.fixture
 def context(spark: SparkSession, tmp_path: Path) -> Context:
     settings = load_settings("test", lake=str(tmp_path))
-    lake = Lake(spark, settings.lake)
+    lake = lake_at(spark, settings.lake)
     return Context(spark, settings, lake, Progress("network", None), "run", datetime.now(UTC), argparse.Namespace())
 
 

@@ -13,11 +13,13 @@ from strata.conf.banks import load_bank
 from strata.conf.settings import load_settings
 from strata.jobs import compare_banks
 from strata.jobs.ingest import JOB
+from strata.jobs.job_runner import run
+from strata.jobs.runtime.job import Context
 from strata.jobs.runtime.progress import Progress
-from strata.jobs.runtime.run import Context, run
 from strata.jobs.runtime.tables import Lake
 from strata.jobs.sources.flow import found
 from strata.jobs.sources.landing import land
+from strata.jobs.table_catalog import lake_at
 
 BERKA = load_bank("berka")
 SILVER = {
@@ -44,7 +46,7 @@ class Bank:
 
     @property
     def lake(self) -> Lake:
-        lake = Lake(self.spark, str(self.folder / "lake"))
+        lake = lake_at(self.spark, str(self.folder / "lake"))
         for table in BERKA.contracts.values():
             lake.declare(table)
         return lake

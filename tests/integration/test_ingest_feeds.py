@@ -18,8 +18,8 @@ from pyspark.sql import functions as F
 from strata.conf.banks import load_bank
 from strata.conf.settings import load_settings
 from strata.jobs.ingest import JOB
-from strata.jobs.runtime.run import run
-from strata.jobs.runtime.tables import Lake
+from strata.jobs.job_runner import run
+from strata.jobs.table_catalog import lake_at
 from tests.conftest import in_zone
 
 JAN, FEB = "2025-01-31", "2025-02-28"
@@ -42,7 +42,7 @@ class Bank:
     """A lake, a landing folder and a way to run the job on them."""
 
     def __init__(self, spark, folder: Path) -> None:
-        self.folder, self.lake = folder, Lake(spark, str(folder / "lake"))
+        self.folder, self.lake = folder, lake_at(spark, str(folder / "lake"))
         self.bank = few(folder / "bank")
         for table in load_bank(str(self.bank)).contracts.values():
             self.lake.declare(table)

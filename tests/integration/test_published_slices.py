@@ -15,7 +15,7 @@ from strata.conf.contracts import Layer, Table, col
 from strata.features import Entity, FeatureError, FeatureStore, FeatureView, Link, derived, state, windowed
 from strata.features.store.slice_contracts import feature_table
 from strata.jobs.runtime.slices import FeatureTables
-from strata.jobs.runtime.tables import Lake
+from strata.jobs.table_catalog import lake_at
 from tests.conftest import in_zone
 from tests.plans import count, plan_of, static_plans
 
@@ -157,7 +157,7 @@ class Bank:
 
 def _store(spark, root, views=VIEWS):
     """A run of its own: what it reads is pinned anew."""
-    lake = Lake(spark, str(root), "test")
+    lake = lake_at(spark, str(root), "test")
     for table in TABLES:
         lake.declare(table)
     return FeatureStore(spark, FeatureTables(lake), views=views), lake

@@ -17,14 +17,14 @@ from pyspark.sql import functions as F
 
 from strata.conf.settings import load_settings
 from strata.jobs import check_run
+from strata.jobs.job_runner import execute, parser
 from strata.jobs.runtime import ledger
 from strata.jobs.runtime import lock as lock_module
-from strata.jobs.runtime.catalog import contract_of
 from strata.jobs.runtime.errors import GateError, InputError, LockedError
+from strata.jobs.runtime.job import Context, Job
 from strata.jobs.runtime.lock import job_lock
-from strata.jobs.runtime.run import Context, Job, execute, parser
-from strata.jobs.runtime.tables import Lake
 from strata.jobs.runtime.tokens import load_key, tokeniser
+from strata.jobs.table_catalog import contract_of, lake_at
 
 
 def customers(spark, count=3):
@@ -53,7 +53,7 @@ def run_job(spark, job, lake, *arguments):
 
 
 def test_contract_is_on_disk(spark, tmp_path):
-    lake = Lake(spark, str(tmp_path))
+    lake = lake_at(spark, str(tmp_path))
     lake.replace("customer", customers(spark))
     fields = {field.name: field for field in lake.read("customer").schema}
     assert fields["customer_id"].metadata["comment"] == "the bank's number of the customer"
@@ -70,34 +70,34 @@ def test_contract_is_on_disk(spark, tmp_path):
 def test_replace_names_wrong_columns(spark, tmp_path):
     rows = customers(spark).withColumnRenamed("gender", "sex")
     with pytest.raises(InputError, match=r"customer: columns missing \['gender'\], not in the contract \['sex'\]"):
-        Lake(spark, str(tmp_path)).replace("customer", rows)
+        lake_at(spark, str(tmp_path)).replace("customer", rows)
 
 
 def test_reads_are_pinned_for_the_run(spark, tmp_path):
-    writer, reader = Lake(spark, str(tmp_path)), Lake(spark, str(tmp_path))
+    writer, reader = lake_at(spark, str(tmp_path)), lake_at(spark, str(tmp_path))
     writer.replace("customer", customers(spark, 2))
     assert reader.read("customer").count() == 2
     writer.replace("customer", customers(spark, 5))
     assert reader.read("customer").count() == 2
-    assert Lake(spark, str(tmp_path)).read("customer").count() == 5
+    assert lake_at(spark, str(tmp_path)).read("customer").count() == 5
 
 
 def test_missing_table_is_an_input_error(spark, tmp_path):
     with pytest.raises(InputError, match="table customer is missing in .*run the job that writes it first"):
-        Lake(spark, str(tmp_path)).read("customer")
+        lake_at(spark, str(tmp_path)).read("customer")
 
 
 def test_rerun_does_nothing_until_something_changes(spark, tmp_path, capsys):
     assert run_job(spark, WRITER, tmp_path) == 0
-    version = Lake(spark, str(tmp_path)).version("customer")
+    version = lake_at(spark, str(tmp_path)).version("customer")
     assert run_job(spark, WRITER, tmp_path) == 0
     assert "already done by writer-20000101-" in capsys.readouterr().err
-    assert Lake(spark, str(tmp_path)).version("customer") == version
+    assert lake_at(spark, str(tmp_path)).version("customer") == version
     assert run_job(spark, WRITER, tmp_path, "--force") == 0
-    assert Lake(spark, str(tmp_path)).version("customer") == version + 1
+    assert lake_at(spark, str(tmp_path)).version("customer") == version + 1
     outside = replace(WRITER, fingerprint=lambda settings, options: "another delivery")
     assert run_job(spark, outside, tmp_path) == 0
-    assert Lake(spark, str(tmp_path)).version("customer") == version + 2
+    assert lake_at(spark, str(tmp_path)).version("customer") == version + 2
 
 
 def test_ledger_tells_failures_and_check_run_repeats_them(spark, tmp_path, capsys):
@@ -110,7 +110,7 @@ def test_ledger_tells_failures_and_check_run_repeats_them(spark, tmp_path, capsy
     assert run_job(spark, Job("gated", "", stopped), tmp_path) == 4
     assert run_job(spark, Job("broken", "", broken), tmp_path) == 1
     assert "3 of 5 rows in quarantine" in capsys.readouterr().err
-    lake = Lake(spark, str(tmp_path))
+    lake = lake_at(spark, str(tmp_path))
     entry = ledger.last(lake, "gated", date(2000, 1, 1))
     assert (entry.status, entry.exit_code, entry.error) == ("failed", 4, "3 of 5 rows in quarantine")
     assert ledger.last(lake, "broken", date(2000, 1, 1)).error.startswith("KeyError")
@@ -120,10 +120,10 @@ def test_ledger_tells_failures_and_check_run_repeats_them(spark, tmp_path, capsy
 
 def test_ledger_holds_versions_and_rows(spark, tmp_path):
     run_job(spark, WRITER, tmp_path)
-    entry = ledger.last(Lake(spark, str(tmp_path)), "writer", date(2000, 1, 1))
+    entry = ledger.last(lake_at(spark, str(tmp_path)), "writer", date(2000, 1, 1))
     assert entry.status == "succeeded" and entry.exit_code == 0
     assert [(w.name, w.rows) for w in entry.outputs] == [("customer", 3)]
-    assert entry.outputs[0].version == Lake(spark, str(tmp_path)).version("customer")
+    assert entry.outputs[0].version == lake_at(spark, str(tmp_path)).version("customer")
 
 
 def holder(run_id: str, pid: int, hours_ago: float = 0.0) -> str:
@@ -142,7 +142,7 @@ def test_a_held_lock_refuses(spark, tmp_path, capsys):
     hold_lock(tmp_path, os.getpid())
     assert run_job(spark, WRITER, tmp_path) == 5
     assert "writer is being run by other" in capsys.readouterr().err
-    assert not Lake(spark, str(tmp_path)).exists("customer")
+    assert not lake_at(spark, str(tmp_path)).exists("customer")
 
 
 def test_a_dead_holder_is_taken_over(spark, tmp_path):
@@ -165,7 +165,7 @@ def test_a_run_that_lost_its_lock_leaves_the_new_holders_alone_and_writes_no_mor
         context.lake.replace("customer", customers(spark, 3))
 
     assert run_job(spark, replace(WRITER, body=slow), tmp_path) == 5
-    lake = Lake(spark, str(tmp_path))
+    lake = lake_at(spark, str(tmp_path))
     assert lake.read("customer").count() == 2
     assert json.loads((tmp_path / "_locks" / "writer.lock").read_text())["run_id"] == "another"
     said = capsys.readouterr().err
@@ -183,7 +183,7 @@ def test_a_run_whose_lock_is_lost_after_its_last_write_does_not_succeed(spark, t
 
 
 def test_a_late_failure_does_not_hide_the_run_that_started_after_it(spark, tmp_path):
-    lake, day = Lake(spark, str(tmp_path)), date(2000, 1, 1)
+    lake, day = lake_at(spark, str(tmp_path)), date(2000, 1, 1)
     first = ledger.Entry("first", "writer", day, "1", "1", datetime(2000, 1, 2, tzinfo=UTC))
     second = replace(first, run_id="second", started_at=datetime(2000, 1, 3, tzinfo=UTC))
     for entry in (first, second, replace(second, status="succeeded"), replace(first, status="failed")):
@@ -261,7 +261,7 @@ def test_steps_stop_at_the_first_failure(spark, tmp_path):
         raise GateError("no")
 
     assert run_job(spark, Job("all", "", steps=(Job("gate", "", stopped), WRITER)), tmp_path) == 4
-    assert not Lake(spark, str(tmp_path)).exists("customer")
+    assert not lake_at(spark, str(tmp_path)).exists("customer")
 
 
 def test_a_lake_is_one_banks(spark, tmp_path, capsys):

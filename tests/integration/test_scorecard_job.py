@@ -17,7 +17,7 @@ from sklearn.metrics import roc_auc_score
 
 from strata.conf.settings import load_settings
 from strata.jobs import promote, scorecard
-from strata.jobs.runtime.run import execute, parser
+from strata.jobs.job_runner import execute, parser
 from strata.models import Scorecard
 
 GERMAN = Path(__file__).parents[1] / "golden" / "german_credit" / "german.csv.gz"

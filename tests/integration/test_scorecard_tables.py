@@ -14,7 +14,7 @@ from sklearn.metrics import roc_auc_score
 
 from strata.conf.settings import load_settings
 from strata.jobs import scorecard
-from strata.jobs.runtime.run import execute, parser
+from strata.jobs.job_runner import execute, parser
 
 
 @pytest.fixture(scope="module")

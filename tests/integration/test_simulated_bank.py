@@ -18,10 +18,10 @@ from strata.conf.tables import ALL, SILVER
 from strata.conf.tables.truth import TRUTH
 from strata.jobs import simulate_bank
 from strata.jobs.cli import jobs
-from strata.jobs.runtime.tables import Lake
 from strata.jobs.simulate.bank import Bank as Simulated
 from strata.jobs.simulate.delivery import DROP, delivered
 from strata.jobs.simulate.world import World
+from strata.jobs.table_catalog import lake_at
 from tests.conftest import Bank, bank_at, having
 
 FEEDS = load_bank("simulated").feeds
@@ -29,7 +29,7 @@ SENT = {"own", "late", "wrong", "right"}
 
 
 def truth(bank: Bank, name: str) -> DataFrame:
-    lake = Lake(bank.spark, str(bank.root))
+    lake = lake_at(bank.spark, str(bank.root))
     lake.declare(TRUTH[name])
     return lake.read(name)
 

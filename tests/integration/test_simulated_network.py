@@ -16,7 +16,7 @@ from strata.features.views import customer_views, network_views
 from strata.jobs import build_network, show_case
 from strata.jobs.build_network import PEOPLE
 from strata.jobs.runtime.slices import FeatureTables
-from strata.jobs.runtime.tables import Lake
+from strata.jobs.table_catalog import lake_at
 from tests.conftest import Bank
 
 AS_OF = "2025-04-01"
@@ -24,7 +24,7 @@ AS_OF = "2025-04-01"
 
 def planted(bank: Bank) -> dict[str, dict[int, set[int]]]:
     """kind -> group -> its customers, from the truth that only tests may read."""
-    lake = Lake(bank.spark, str(bank.root))
+    lake = lake_at(bank.spark, str(bank.root))
     lake.declare(TRUTH["truth_group"])
     groups: dict[str, dict[int, set[int]]] = defaultdict(lambda: defaultdict(set))
     for row in lake.read("truth_group").collect():

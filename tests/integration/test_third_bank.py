@@ -12,7 +12,8 @@ from pyspark.sql import functions as F
 
 from strata.features import FeatureError, FeatureWarning
 from strata.jobs import build_cases, build_features, decide, ingest, list_models, open_bank, score, train
-from strata.jobs.runtime.run import execute, open_lake, parser
+from strata.jobs.job_runner import execute, parser
+from strata.jobs.table_catalog import open_lake
 from strata.models import ScorecardSpec, fit_scorecard
 from strata.models.specs import bank_models
 from tests.conftest import in_zone

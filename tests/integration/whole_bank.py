@@ -9,8 +9,8 @@ from strata.conf.banks import load_bank
 from strata.conf.contracts import Layer
 from strata.conf.settings import load_settings
 from strata.jobs import run_all
-from strata.jobs.runtime.catalog import TABLES, contracts_of
-from strata.jobs.runtime.run import Job
+from strata.jobs.runtime.job import Job
+from strata.jobs.table_catalog import TABLES, contracts_of
 
 
 def every_job(job: Job) -> list[Job]:

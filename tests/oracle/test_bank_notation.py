@@ -13,8 +13,8 @@ from strata.conf.banks import Feed, Source
 from strata.conf.banks.notation import Notation
 from strata.conf.contracts import Layer, Table, col
 from strata.jobs.runtime.tokens import tokeniser
+from strata.jobs.sources.bank_setup.plain_reading import delivered_text, plain_value
 from strata.jobs.sources.mapping import TOKEN, mapping_of, texts_of
-from strata.jobs.sources.plain_reading import delivered_text, plain_value
 from tests.conftest import in_zone
 
 ZONE = "Asia/Shanghai"

@@ -7,8 +7,8 @@ import pandas as pd
 import pytest
 from pyspark.sql import functions as F
 
+from strata.models.binning import spark_counts as counting_spark
 from strata.models.binning.woe_binning import BinningRules, bin_rows
-from strata.models.binning.woe_binning import spark_counts as counting_spark
 from strata.models.samples import training, training_spark
 from strata.models.samples.training_rows import source
 from strata.models.samples.training_spark import SparkTraining, first_rows, is_unlike

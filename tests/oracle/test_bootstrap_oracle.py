@@ -9,9 +9,10 @@ import pytest
 from scipy.stats import binomtest, norm
 from sklearn.metrics import roc_auc_score
 
-from strata.models.evaluation.discrimination import ScoreTable, auc, bootstrap_intervals, gini, ks
-from strata.models.evaluation.discrimination import discrimination as evaluation
+from strata.models.evaluation import discrimination as evaluation
+from strata.models.evaluation.discrimination import auc, bootstrap_intervals, gini, ks
 from strata.models.evaluation.intervals import newcombe, wilson
+from strata.models.evaluation.score_table import ScoreTable
 
 
 def case(rng, goods=400, bads=100, apart=1.0, digits=1):

@@ -12,7 +12,8 @@ from sklearn.linear_model import LogisticRegression
 from strata.models import Binning, Scorecard
 from strata.models.binning.feature_bins import FeatureBins
 from strata.models.binning.woe_binning import BinnedFeature
-from strata.models.evaluation.discrimination import ScoreTable, auc, calibration_line
+from strata.models.evaluation.discrimination import auc, calibration_line
+from strata.models.evaluation.score_table import ScoreTable
 from strata.models.scorecard.points_scale import Points, Scale
 from strata.models.scorecard.recalibration import prior_corrected, recalibrated
 

@@ -8,8 +8,9 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from strata.models.evaluation import cutoffs
 from strata.models.evaluation.cutoffs import Economics, best_cut_off, cut_off_at, strategy_table, two_way
-from strata.models.evaluation.discrimination import ScoreTable, cutoffs, score_table
+from strata.models.evaluation.score_table import ScoreTable, score_table
 
 MONEY = Economics(profit_per_good=1_000, loss_per_bad=4_000, cost_per_application=50)
 

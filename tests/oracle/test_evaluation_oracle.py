@@ -9,7 +9,6 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import brier_score_loss, roc_auc_score, roc_curve
 
 from strata.models.evaluation.discrimination import (
-    ScoreTable,
     auc,
     auc_interval,
     brier,
@@ -21,9 +20,9 @@ from strata.models.evaluation.discrimination import (
     measures,
     psi,
     roc_points,
-    score_table,
 )
-from strata.models.evaluation.discrimination import score_table as score_tables
+from strata.models.evaluation.score_table import ScoreTable, score_table
+from strata.models.evaluation.score_table import score_table as score_tables
 
 
 def random_case(seed, ties):

@@ -10,8 +10,8 @@ import pandas as pd
 import pytest
 
 from strata.graph import GraphError
+from strata.graph.risk import cascades
 from strata.graph.risk.cascades import first_losses, unwind_first
-from strata.graph.risk.neighbour_risk import cascades
 from strata.jobs.simulate.credit import guaranteed
 
 GUARANTEES = (

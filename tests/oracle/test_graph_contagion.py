@@ -10,9 +10,9 @@ from math import isclose, log
 import pytest
 
 from strata.graph import GraphError
-from strata.graph.risk.neighbour_risk import contagion
+from strata.graph.risk import contagion
+from strata.graph.ties import dated_edges as build
 from strata.graph.ties.person_ties import DIRECT, KINDS, SHARED, person_ties, person_ties_as_of
-from strata.graph.ties.tie_evidence import dated_edges as build
 
 START = datetime(2025, 1, 1)
 PEOPLE, THINGS = 40, 14

@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 
 from strata import graph
+from strata.graph.referral import diffusion
 from strata.graph.referral.diffusion import Sharing, community, expected_take_up, spread
-from strata.graph.referral.referral_pairs import diffusion
 
 
 def small(seed):

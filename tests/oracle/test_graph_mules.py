@@ -11,7 +11,7 @@ from pyspark.sql import functions as F
 
 from strata import graph
 from strata.graph.fraud import mules
-from strata.graph.ties.tie_evidence import transfers
+from strata.graph.ties import transfers
 from tests.conftest import having
 
 HOUR, DAY = 3600, 86_400

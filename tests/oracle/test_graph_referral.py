@@ -10,10 +10,10 @@ import numpy as np
 import pytest
 
 from strata import graph
-from strata.graph.referral.referral_pairs import referral_pairs as referral
-from strata.graph.ties.tie_evidence import dated_edges as build
-from strata.graph.ties.tie_evidence import person_ties as people
-from strata.graph.ties.tie_evidence import warm_ties as warm
+from strata.graph.referral import referral_pairs as referral
+from strata.graph.ties import dated_edges as build
+from strata.graph.ties import person_ties as people
+from strata.graph.ties import warm_ties as warm
 
 CAPS = {"contact": 4, "call": 2, "colleague": 2}
 KINDS = (*CAPS, "unheard")

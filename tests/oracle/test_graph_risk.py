@@ -8,8 +8,8 @@ import networkx as nx
 import pytest
 
 from strata import graph
-from strata.graph.risk.neighbour_risk import neighbour_risk as risk
-from strata.graph.ties.tie_evidence import dated_edges as build
+from strata.graph.risk import neighbour_risk as risk
+from strata.graph.ties import dated_edges as build
 from strata.graph.ties.tie_evidence import relation_evidence
 
 START = datetime(1997, 1, 1)

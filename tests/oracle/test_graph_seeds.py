@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from strata import graph
-from strata.graph.referral.referral_pairs import seeds
+from strata.graph.referral import seeds
 
 CAPS = {"contact": 5, "call": 5}
 MOST = 4

@@ -8,8 +8,8 @@ import pytest
 from sklearn.metrics import roc_auc_score
 
 from strata.models import ScorecardSpec, fit_scorecard
+from strata.models.scorecard import reject_inference as rejects
 from strata.models.scorecard.reject_inference import fuzzy, parcelling, parcels, sensitivity
-from strata.models.scorecard.scorecard import reject_inference as rejects
 
 SPEC = ScorecardSpec("bad", ["a", "b", "t"], special_values={"a": [-9]}, min_share=0.005, min_bads=1, max_p_value=None)
 SCHEMA = "id int, a double, b double, t string, w double, bad int, truth int"

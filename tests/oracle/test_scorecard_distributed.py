@@ -10,7 +10,7 @@ from strata.models import ScorecardSpec, cross_validate, fit_scorecard, paired_d
 from strata.models.binning.bin_counts import count_numbers
 from strata.models.binning.feature_bins import FeatureBins
 from strata.models.samples import training
-from strata.models.validation.cross_validation import cross_validation as validation
+from strata.models.validation import cross_validation as validation
 
 FEATURES = ["whole", "level", "real", "flat"]
 

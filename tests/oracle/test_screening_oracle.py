@@ -16,8 +16,8 @@ from pyspark.sql import functions as F
 from scipy.stats import binom
 from sklearn.metrics import roc_auc_score
 
-from strata.jobs.sources.anytable import read_any
-from strata.jobs.sources.csv_types import NULL_WORDS
+from strata.jobs.sources.any_table.csv_types import NULL_WORDS
+from strata.jobs.sources.any_table.reading import read_any
 from strata.models import fit_binning
 from strata.models.samples.screening import profile, roles, suspects
 

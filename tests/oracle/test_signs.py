@@ -7,7 +7,8 @@ import pandas as pd
 import pytest
 
 from strata.models import ScorecardSpec, fit_scorecard
-from strata.models.evaluation.discrimination import ScoreTable, auc
+from strata.models.evaluation.discrimination import auc
+from strata.models.evaluation.score_table import ScoreTable
 from strata.models.samples import training
 
 ROWS = 6000

@@ -13,8 +13,8 @@ from strata.conf.contracts import Personal
 from strata.conf.settings import SettingsError, load_settings
 from strata.features.views import account_views, bank_views, customer_views
 from strata.jobs.cli import main
-from strata.jobs.sources.bank_check import check_bank
-from strata.jobs.sources.bank_sample import write_sample
+from strata.jobs.sources.bank_setup.bank_check import check_bank
+from strata.jobs.sources.bank_setup.bank_sample import write_sample
 
 
 @pytest.fixture

@@ -10,7 +10,7 @@ from pyspark.sql import SparkSession
 from strata.features import FeatureError, FeatureView, Link, windowed
 from strata.features.definitions.feature import Entity
 from strata.features.definitions.links import follow
-from strata.features.engine import compute
+from strata.features.engine.compute import compute
 
 DAY = datetime(2025, 1, 10)
 OWNER = Link("holder", (("account_id", "account"),), ("customer_id",), "role = 'owner'")

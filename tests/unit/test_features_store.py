@@ -25,11 +25,10 @@ from strata.features import (
     leakage_check,
     windowed,
 )
-from strata.features.engine import compute
-from strata.features.engine.compute import plan_passes
+from strata.features.engine.compute import compute, plan_passes
 from strata.features.governance.purposes import STANDARD_POLICY
 from strata.features.views import ACCOUNT, account_views
-from strata.features.views.accounts import tenure
+from strata.features.views.accounts.tenure import tenure
 from tests.conftest import in_zone
 
 PRAGUE = ZoneInfo("Europe/Prague")

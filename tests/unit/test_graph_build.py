@@ -9,7 +9,7 @@ from graphframes import GraphFrame
 
 from strata import graph
 from strata.graph.algorithms import graphframes_calls as frames
-from strata.graph.ties.tie_evidence import dated_edges as build
+from strata.graph.ties import dated_edges as build
 from strata.graph.ties.tie_evidence import relation_evidence
 
 

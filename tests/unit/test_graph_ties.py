@@ -8,8 +8,8 @@ from decimal import Decimal
 import pytest
 
 from strata.graph import GraphError
+from strata.graph.ties import dated_edges as build
 from strata.graph.ties.tie_evidence import SOURCES, relation_evidence
-from strata.graph.ties.tie_evidence import dated_edges as build
 
 
 def at(day: int) -> datetime:

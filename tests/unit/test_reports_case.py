@@ -6,8 +6,8 @@ import json
 import re
 from datetime import datetime, timedelta
 
-from strata.jobs.reports.case import MOST_NODES, Case, Event, Node, Tie
-from strata.jobs.reports.page import Sheet, Tile
+from strata.jobs.reports.pages.case_page import MOST_NODES, Case, Event, Node, Tie
+from strata.jobs.reports.pages.page import Sheet, Tile
 
 START = datetime(2025, 3, 1, 9, 30)
 

@@ -12,9 +12,9 @@ from pyspark.sql import Row
 
 from strata.conf.tables import ALL
 from strata.features.views import account_views, customer_views
-from strata.jobs.reports.catalogue import Catalogue, catalogue
-from strata.jobs.reports.catalogue_drawings import bars
-from strata.jobs.steps.feature_uses import Offer, Use
+from strata.jobs.feature_store.feature_uses import Offer, Use
+from strata.jobs.reports.charts.catalogue_drawings import bars
+from strata.jobs.reports.pages.catalogue import Catalogue, catalogue
 
 HOSTILE = "</script><img src=x onerror=alert(1)>"
 

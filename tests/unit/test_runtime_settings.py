@@ -13,11 +13,11 @@ from strata.conf.contracts import Layer, Personal
 from strata.conf.settings import SettingsError, load_settings
 from strata.jobs import scorecard
 from strata.jobs.cli import main
-from strata.jobs.runtime.catalog import TABLES, contract_of
+from strata.jobs.job_runner import SMALL_INPUT, parser, session_settings
 from strata.jobs.runtime.install import SetupError, extract_classes
-from strata.jobs.runtime.run import SMALL_INPUT, parser, session_settings
 from strata.jobs.runtime.session import engine_settings
-from strata.jobs.sources.bank_sample import write_sample
+from strata.jobs.sources.bank_setup.bank_sample import write_sample
+from strata.jobs.table_catalog import TABLES, contract_of
 
 ROOT = Path(__file__).parents[2]
 

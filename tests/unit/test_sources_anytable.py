@@ -15,7 +15,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from strata.jobs.runtime.errors import InputError, UsageError
-from strata.jobs.sources.anytable import find_column, read_any
+from strata.jobs.sources.any_table.reading import find_column, read_any
 
 
 def put(folder, content, name="t.csv"):

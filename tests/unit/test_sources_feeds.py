@@ -21,11 +21,9 @@ from strata.conf.banks.feeds import Delivered, Reference
 from strata.conf.settings import Gates, load_settings
 from strata.conf.tables import SILVER
 from strata.jobs.cli import main
-from strata.jobs.runtime.catalog import contract_of
 from strata.jobs.runtime.errors import GateError, InputError
+from strata.jobs.runtime.job import Context
 from strata.jobs.runtime.progress import Progress
-from strata.jobs.runtime.run import Context
-from strata.jobs.runtime.tables import Lake
 from strata.jobs.runtime.tokens import tokeniser
 from strata.jobs.sources import cleaning, flow
 from strata.jobs.sources.coverage import from_opening
@@ -33,6 +31,7 @@ from strata.jobs.sources.deliveries import Delivery, drops
 from strata.jobs.sources.formats import check_header, fields, objects, shape, staged_rows
 from strata.jobs.sources.landing import land, numbered
 from strata.jobs.sources.mapping import TOKEN, mapping_of, mappings_of
+from strata.jobs.table_catalog import contract_of, lake_at
 from tests.conftest import in_zone
 
 BANK = load_bank("simulated")
@@ -468,7 +467,7 @@ def test_numbers_follow_the_days_and_not_the_arrival(tmp_path):
 
 def test_landing_takes_each_drop_once(spark, tmp_path):
     """A branch moves and moves back: the third drop has the first one's content and is another delivery."""
-    lake = Lake(spark, str(tmp_path / "lake"))
+    lake = lake_at(spark, str(tmp_path / "lake"))
     lake.declare(BANK.contracts["bronze_org_branch"])
     context = Context(spark, load_settings("test"), lake, Progress("landing", None), "run", datetime.now(UTC), None)
     places = tmp_path / "landing"

@@ -15,6 +15,7 @@ from strata.features import Entity, FeatureStore, FeatureView, windowed
 from strata.jobs import local_session
 from strata.jobs.runtime.slices import FeatureTables
 from strata.jobs.runtime.tables import Lake
+from strata.jobs.table_catalog import lake_at
 
 GIVEN = job()
 LAKE = Path(GIVEN["output"])
@@ -50,7 +51,7 @@ VIEW = FeatureView(
 
 def store() -> tuple[FeatureStore, Lake]:
     """A run of its own: what it reads is pinned anew."""
-    lake = Lake(SPARK, str(LAKE), "bench")
+    lake = lake_at(SPARK, str(LAKE), "bench")
     for table in (EVENT, CUSTOMER):
         lake.declare(table)
     return FeatureStore(SPARK, FeatureTables(lake), views=[VIEW]), lake

@@ -1,0 +1,1 @@
+"""Commands for anybody's own table: a scorecard, connected components."""

@@ -1,0 +1,1 @@
+"""Any table that an analyst has: CSV however written, Parquet, Delta; read without a contract."""

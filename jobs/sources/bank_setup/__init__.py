@@ -1,0 +1,1 @@
+"""Setting up a bank's folder without Spark: check, proposal, sample."""
