@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -18,7 +18,7 @@ from strata.features.engine.window_stretches import Column, Merged, Parts
 
 EMPTY_IS_NULL = frozenset({"max", "min", "bits"})
 # Values that no sum of limbs can hold are counted instead.
-_WILD = {"nan": np.isnan, "up": np.isposinf, "down": np.isneginf}
+_WILD: Mapping[str, Callable[[Doubles], Mask]] = {"nan": np.isnan, "up": np.isposinf, "down": np.isneginf}
 
 
 def block_parts(column: Measured) -> tuple[str, ...]:

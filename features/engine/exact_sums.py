@@ -48,10 +48,11 @@ def limbs_of(values: Doubles) -> Limbs:
     limb, offset = shift // _BITS, shift % _BITS
     low, high = (whole & _LOW) << offset, (whole >> _BITS) << offset
     pieces = (low & _LOW, (low >> _BITS) + (high & _LOW), high >> _BITS)
-    sign = np.where(values < 0, -1, 1)
-    parts = []
+    sign: Integers = np.where(values < 0, -1, 1)
+    parts: list[Integers] = []
     for k in range(int(limb.max(initial=0)) + len(pieces)):
-        parts.append(sign * sum(np.where(limb + j == k, piece, 0) for j, piece in enumerate(pieces)))
+        part: Integers = np.sum([np.where(limb + j == k, piece, 0) for j, piece in enumerate(pieces)], axis=0)
+        parts.append(sign * part)
     return Limbs(lowest, _without_zeros(parts))
 
 

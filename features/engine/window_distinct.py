@@ -126,7 +126,7 @@ def _stretches(
         first = layer.first[days]
         return _Stretch(first, np.maximum(np.minimum(layer.clear, end), first), points.starts[days], until)
 
-    found = {}
+    found: dict[tuple[str, int], _Stretch] = {}
     if "distinct" in asked:
         found |= {("distinct", days): stretch(days, layer.end, points.at) for days in lengths}
     if "new" in asked:
@@ -142,7 +142,8 @@ def _counted(
     whole = layers[0].facts.values[name].values
     different = Different(whole)
     found = [different.count(stretch.first, stretch.end) for stretch in stretches]
-    for some in turns(sum(layer.unclear(longest)[1] for layer in layers)):
+    waiting: Integers = np.sum([layer.unclear(longest)[1] for layer in layers], axis=0)
+    for some in turns(waiting):
         pairs = [_looked_at(name, layer, points, some, longest) for layer in layers]
         point, group, time = (np.concatenate(parts) for parts in zip(*pairs, strict=True))
         for stretch, counts in zip(stretches, found, strict=True):

@@ -18,6 +18,7 @@ from strata.features.engine.window_layers import (
     Facts,
     Integers,
     Layer,
+    Mask,
     Numbers,
     Points,
     layers_of,
@@ -59,7 +60,7 @@ class Merged:
     """
 
     parts: Parts
-    no_last: Integers
+    no_last: Mask
     last: Integers
     last_ts: Integers
 
