@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -11,7 +11,7 @@ import pyarrow.compute as pc
 from pyspark.sql.types import DataType, DoubleType, LongType
 
 from strata.features.engine.aggregates import Measured
-from strata.features.engine.exact_sums import Doubles, added, deviation_of, limbs_of, squares_of, total_of
+from strata.features.engine.exact_sums import Doubles, Limbs, deviation_of, limbs_of, squares_of, total_of
 from strata.features.engine.window_distinct import DISTINCT
 from strata.features.engine.window_layers import Integers, Mask, Numbers
 from strata.features.engine.window_stretches import Column, Merged, Parts
@@ -127,15 +127,15 @@ def _answer(part: str, days: int, held: Carried, parts: Parts) -> pa.Array:
     return pa.array(parts[days, part], pa.int64(), mask=count == 0 if part in EMPTY_IS_NULL else None)
 
 
-def _total(name: str, days: int, held: Carried, parts: Parts) -> tuple[Doubles, Doubles]:
-    """An exact sum, as a double and what it lacks."""
+def _limbs(name: str, days: int, held: Carried, parts: Parts) -> Limbs:
+    """The summed limbs of an exact sum."""
     places = sum(one.startswith(name) and one[len(name) :].isdigit() for one in held.numbers.addends)
-    limbs: Sequence[Integers] = [parts[days, f"{name}{place}"] for place in range(places)]
-    return total_of(held.lowest[name], limbs)
+    return Limbs(held.lowest[name], [parts[days, f"{name}{place}"] for place in range(places)])
 
 
 def _sum(days: int, held: Carried, parts: Parts) -> Doubles:
-    found = _total("sum", days, held, parts)[0]
+    limbs = _limbs("sum", days, held, parts)
+    found = total_of(limbs.lowest, limbs.parts)[0]
     some = {name: parts[days, name] > 0 for name in _WILD if (days, name) in parts}
     if not some:
         return found
@@ -147,9 +147,8 @@ def _sum(days: int, held: Carried, parts: Parts) -> Doubles:
 
 def _deviation(days: int, held: Carried, parts: Parts) -> Doubles:
     """NaN where a value or its square is none of the doubles."""
-    square, error = (_total(name, days, held, parts) for name in ("square", "error"))
-    squares = added(square[0], square[1] + error[0])
-    found = deviation_of(parts[days, "count"], _total("sum", days, held, parts), squares)
+    sums = [_limbs(name, days, held, parts) for name in ("sum", "square", "error")]
+    found = deviation_of(parts[days, "count"], *sums)
     for name in (*_WILD, "vast"):
         if (days, name) in parts:
             found = np.where(parts[days, name] > 0, np.nan, found)

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from fractions import Fraction
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,8 +21,8 @@ _BITS = 32
 _LOW = (1 << _BITS) - 1
 # Digits of a double, and the factor that halves them for an exact product (Veltkamp 1968).
 _DIGITS, _HALVING = 53, 134_217_729.0
-# A difference so much smaller than what it is taken from is below what two doubles can hold.
-_LOST = 2.0**-98
+# A difference so much smaller than what it is taken from is left with too few of the digits of two doubles.
+_UNSURE = 2.0**-60
 
 
 @dataclass(frozen=True)
@@ -90,21 +91,29 @@ def squares_of(values: Doubles) -> tuple[Doubles, Doubles]:
         return _multiplied(values, values)
 
 
-def deviation_of(count: Integers, total: tuple[Doubles, Doubles], squares: tuple[Doubles, Doubles]) -> Doubles:
-    """The standard deviation of a sample by its size, exact sum and exact sum of squares; NaN below two values.
+def deviation_of(count: Integers, values: Limbs, squares: Limbs, errors: Limbs) -> Doubles:
+    """The standard deviation of samples by their sizes and by summed limbs; NaN below two values.
 
-    n Σx² - (Σx)² is taken in pairs of doubles, some 31 digits, so that a mean of a million deviations costs no digit
-    of the answer. What remains below those digits is 0, as of equal values.
+    ``squares`` and ``errors`` are summed limbs of both parts of ``squares_of``. n Σx² - (Σx)² is taken in pairs of
+    doubles, some 31 digits; where less than a third of them are left, as of equal values, it is taken in fractions.
     """
     size = count.astype(np.float64)
+    total, square, error = (total_of(one.lowest, one.parts) for one in (values, squares, errors))
     with np.errstate(all="ignore"):
-        whole = _scaled(squares, size)
-        square = _multiplied(total[0], total[0])
-        square = added(square[0], square[1] + 2 * total[0] * total[1])
-        high, more = added(whole[0], -square[0])
-        left = high + (more + (whole[1] - square[1]))
-        left = np.where(left <= _LOST * whole[0], 0.0, left)
+        whole = _scaled(added(square[0], square[1] + error[0]), size)
+        product = _multiplied(total[0], total[0])
+        product = added(product[0], product[1] + 2 * total[0] * total[1])
+        high, more = added(whole[0], -product[0])
+        left = high + (more + (whole[1] - product[1]))
+        for point in np.flatnonzero((count > 1) & (left <= _UNSURE * whole[0])):
+            found = (_exactly(squares, point) + _exactly(errors, point)) * int(count[point])
+            left[point] = float(found - _exactly(values, point) ** 2)
         return np.where(count > 1, np.sqrt(left / (size * (size - 1))), np.nan)
+
+
+def _exactly(sums: Limbs, point: int) -> Fraction:
+    whole = sum(int(part[point]) << (_BITS * place) for place, part in enumerate(sums.parts))
+    return Fraction(whole) * Fraction(2) ** sums.lowest
 
 
 def added(one: Doubles, two: Doubles) -> tuple[Doubles, Doubles]:

@@ -8,14 +8,18 @@ from fractions import Fraction
 import numpy as np
 import pytest
 
-from strata.features.engine.exact_sums import added, deviation_of, limbs_of, squares_of, total_of
+from strata.features.engine.exact_sums import Limbs, deviation_of, limbs_of, squares_of, total_of
 from strata.features.engine.window_distinct import Different, count_below
 
 
-def _summed(values: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+def _summed(values: np.ndarray) -> Limbs:
     limbs = limbs_of(values)
     assert all((np.abs(part) < 2**33).all() for part in limbs.parts)
-    return total_of(limbs.lowest, [np.array([part.sum()]) for part in limbs.parts])
+    return Limbs(limbs.lowest, [np.array([part.sum()]) for part in limbs.parts])
+
+
+def _deviation(values: np.ndarray) -> float:
+    return float(deviation_of(np.array([len(values)]), _summed(values), *map(_summed, squares_of(values)))[0])
 
 
 def _spread(rng: np.random.Generator, digits: int) -> np.ndarray:
@@ -31,7 +35,8 @@ def test_sums_are_exact_and_rounded_once(digits):
     rng = np.random.default_rng(digits)
     for _ in range(100):
         values = np.round(_spread(rng, digits), 2) if digits < 5 else _spread(rng, digits)
-        high, low = _summed(values)
+        sums = _summed(values)
+        high, low = total_of(sums.lowest, sums.parts)
         assert high[0] == math.fsum(values)
         lacks = sum(map(Fraction, values.tolist()), Fraction(0)) - Fraction(float(high[0]))
         assert abs(lacks - Fraction(float(low[0]))) <= abs(lacks) * Fraction(2) ** -40
@@ -42,16 +47,11 @@ def test_deviations_lose_no_digit_however_large_the_mean(mean):
     rng = np.random.default_rng(7)
     for _ in range(50):
         values = mean + rng.normal(size=int(rng.integers(2, 40)))
-        squares, errors = (_summed(part) for part in squares_of(values))
-        both = added(squares[0], squares[1] + errors[0])
-        found = deviation_of(np.array([len(values)]), _summed(values), both)[0]
         exact = [Fraction(value) for value in values.tolist()]
         centre = sum(exact) / len(exact)
         wanted = math.sqrt(sum((value - centre) ** 2 for value in exact) / (len(exact) - 1))
-        assert math.isclose(found, wanted, rel_tol=1e-12)
-    equal = np.full(3, mean + 0.1)
-    squares, errors = (_summed(part) for part in squares_of(equal))
-    assert deviation_of(np.array([3]), _summed(equal), added(squares[0], squares[1] + errors[0]))[0] == 0
+        assert math.isclose(_deviation(values), wanted, rel_tol=1e-12)
+    assert _deviation(np.full(3, mean + 0.1)) == 0
 
 
 def test_different_values_are_those_of_sets():
