@@ -1,7 +1,8 @@
 """Policies: what the bank has decided about credit, price and tiers, versioned and dated.
 
-``policy.yml`` holds every version; ``load_policies().at(day)`` gives the one in force on a day. Values are
-checked for coherence when they are read, so a decision never meets a gap in the price bands.
+``policy.yml`` holds the standard versions, ``policies/*.yml`` of a bank's folder its own;
+``bank_policies(folder).at(day)`` gives the one in force on a day. Values are checked for coherence when they are
+read, so a decision never meets a gap in the price bands.
 """
 
 from __future__ import annotations
@@ -271,8 +272,21 @@ class Policies(Frozen):
         return started[-1]
 
 
+def bank_policies(folder: Path) -> Policies:
+    """Every version in the ``policies`` of a bank's folder, oldest first; the standard ones where it has none.
+
+    Raises ``PolicyError`` naming the file and the value that is wrong.
+    """
+    paths = sorted(folder.glob("policies/*.yml"))
+    if not paths:
+        return load_policies()
+    versions = [policy for path in paths for policy in load_policies(str(path)).policies]
+    ordered = sorted(versions, key=lambda policy: policy.effective_from)
+    return _validated({"policies": ordered}, folder / "policies")
+
+
 def load_policies(path: str | None = None) -> Policies:
-    """The bank's ``policy.yml``, or the file at ``path``.
+    """The standard ``policy.yml``, or the file at ``path``.
 
     Raises ``PolicyError`` naming the file and the value that is wrong.
     """
@@ -280,9 +294,15 @@ def load_policies(path: str | None = None) -> Policies:
     if not source.is_file():
         raise PolicyError(f"{source}: no such policy file")
     try:
-        return Policies.model_validate(yaml.safe_load(source.read_text()))
+        values = yaml.safe_load(source.read_text())
     except yaml.YAMLError as error:
         raise PolicyError(f"{source}: this is not YAML: {' '.join(str(error).split())}") from error
+    return _validated(values, source)
+
+
+def _validated(values: object, source: object) -> Policies:
+    try:
+        return Policies.model_validate(values)
     except ValidationError as error:
         first = error.errors()[0]
         place = ".".join(str(part) for part in first["loc"])

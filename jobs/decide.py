@@ -6,7 +6,7 @@ import argparse
 import sys
 from functools import partial
 
-from strata.conf.policies import load_policies
+from strata.conf.policies import bank_policies
 from strata.conf.settings import Settings
 from strata.jobs.job_runner import run
 from strata.jobs.modelling import deciding
@@ -16,7 +16,7 @@ from strata.jobs.runtime.job import Context, Job
 
 def body(context: Context) -> None:
     """Each deciding model's applications with the champion's scores, decided and replaced."""
-    each_model(context, partial(deciding.decide, policy=load_policies().at(context.as_of)))
+    each_model(context, partial(deciding.decide, policy=bank_policies(context.bank.folder).at(context.as_of)))
 
 
 def _reads(settings: Settings, options: argparse.Namespace) -> tuple[str, ...]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 import sys
 
-from strata.conf.policies import load_policies
+from strata.conf.policies import bank_policies
 from strata.conf.settings import Settings
 from strata.jobs.job_runner import run
 from strata.jobs.modelling import segmenting
@@ -15,7 +15,7 @@ from strata.jobs.runtime.job import Context, Job
 
 def body(context: Context) -> None:
     """Read the day's slices and scores, replace the day."""
-    segmenting.publish(context, load_policies().at(context.as_of))
+    segmenting.publish(context, bank_policies(context.bank.folder).at(context.as_of))
 
 
 def _reads(settings: Settings, options: argparse.Namespace) -> tuple[str, ...]:

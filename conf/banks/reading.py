@@ -19,11 +19,14 @@ from strata.conf.banks.bank import Bank
 from strata.conf.banks.feeds import Feed
 from strata.conf.banks.problems import DECIMAL, TYPES, Problem, feed_problems, function_problems, hint
 from strata.conf.contracts import Column, Table
+from strata.conf.policies import PolicyError, bank_policies
 from strata.conf.tables import SILVER
 from strata.conf.tables.shapes import silver
 
 SHIPPED_IN = Path(__file__).parent
-DECLARED_IN = ("bank.yml", "feeds/*.yml", "tables/*.yml", "functions.py", "views/*.py", "models/*.py")
+DECLARED_IN = (
+    "bank.yml", "feeds/*.yml", "tables/*.yml", "functions.py", "views/*.py", "models/*.py", "policies/*.yml",
+)  # fmt: skip
 M = TypeVar("M", bound=BaseModel)
 
 
@@ -87,6 +90,7 @@ def read_bank(folder: Path) -> tuple[Bank | None, list[Problem]]:
     filled = set(tables) if problems else {fill.table for feed in feeds for fill in feed.fills}
     for feed in feeds:
         problems += feed_problems(feed, tables, filled)
+    problems += _policy_problems(folder)
     values = _parsed(folder / "bank.yml", problems)
     if problems:
         return None, problems
@@ -202,6 +206,16 @@ def _order_problems(bank: Bank) -> list[Problem]:
         _ = bank.ranks
     except ValueError as wrong:
         return [Problem("feeds", "", str(wrong))]
+    return []
+
+
+def _policy_problems(folder: Path) -> list[Problem]:
+    """What is wrong with the bank's own policies."""
+    try:
+        bank_policies(folder)
+    except PolicyError as wrong:
+        place, _, said = str(wrong).removeprefix(f"{folder}/").partition(": ")
+        return [Problem(place, "", said)]
     return []
 
 

@@ -65,7 +65,8 @@ STORIES = (
 def run() -> None:
     """Measure what is missing, then print and keep the table."""
     root = HERE.parents[1] / "graph"
-    code = [*(root / f"{name}.py" for name in ("build", "groups", "components", "solvers", "identity")), Path(__file__)]
+    parts = ("ties/dated_edges", "communities/groups", "algorithms/components", "algorithms/solvers", "fraud/identity")
+    code = [*(root / f"{part}.py" for part in parts), Path(__file__)]
     found = kept(RESULTS / "identities.json", stamp_of(*code), partial(apart, "identities", CUSTOMERS))
     text = identities_table(found)
     (RESULTS / "identities.md").write_text(text)

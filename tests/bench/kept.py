@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import hashlib
 import json
 import shutil
@@ -15,6 +16,8 @@ from typing import Any
 HERE = Path(__file__).parent
 RESULTS, SCRATCH = HERE / "results", HERE / ".scratch"
 Measurement = dict[str, Any]
+# The packages of ``models`` that a scorecard and its challenger are made by.
+SCORECARD_ENGINE = ("binning", "boosting", "evaluation", "readings", "samples", "scorecard", "validation")
 # After so many seconds of its runs nobody is run again.
 REPEAT_WITHIN = 300
 
@@ -89,16 +92,45 @@ def write(path: Path, found: Measurement) -> None:
 
 
 def stamp_of(*parts: str | Path) -> str:
-    """A hash of texts and of the contents of files."""
+    """A hash of texts, of what Python code does, and of the contents of other files.
+
+    Of a folder all its Python files count. Of code every top-level statement counts, wherever it stands: files may be
+    moved, split and renamed, docstrings, comments and imports changed, and what was measured still holds.
+    """
+    files = [file for part in parts if isinstance(part, Path) for file in _files(part)]
+    code = sorted(statement for file in files if file.suffix == ".py" for statement in _statements(file))
+    others = [part.encode() for part in parts if isinstance(part, str)]
+    others += [file.read_bytes() for file in files if file.suffix != ".py"]
     digest = hashlib.sha256()
-    for part in parts:
-        digest.update((part.read_bytes() if isinstance(part, Path) else part.encode()) + b"\0")
+    for one in (*others, *(statement.encode() for statement in code)):
+        digest.update(one + b"\0")
     return digest.hexdigest()[:16]
 
 
+def _files(place: Path) -> list[Path]:
+    return sorted(place.rglob("*.py")) if place.is_dir() else [place]
+
+
+def _statements(file: Path) -> list[str]:
+    """The top-level statements of a file without imports and docstrings, each as its syntax tree."""
+    tree = ast.parse(file.read_text())
+    for node in ast.walk(tree):
+        body = getattr(node, "body", None)
+        if isinstance(body, list):
+            node.body = [inner for inner in body if not _says_nothing_to_python(inner)]  # type: ignore[attr-defined]
+    return [ast.dump(node) for node in tree.body]
+
+
+def _says_nothing_to_python(node: ast.AST) -> bool:
+    if isinstance(node, ast.Import | ast.ImportFrom):
+        return True
+    return isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant) and isinstance(node.value.value, str)
+
+
 def engine_stamp(room: str = "models") -> str:
-    """A hash of a room, the scorecard engine's if none is named: what figures of ours depend on, but for the data."""
-    return stamp_of(*sorted((HERE.parents[1] / room).glob("*.py")))
+    """A hash of a room, of ``models`` the scorecard engine alone: what figures of ours depend on, but for the data."""
+    place = HERE.parents[1] / room
+    return stamp_of(*(place / part for part in SCORECARD_ENGINE)) if room == "models" else stamp_of(place)
 
 
 def table(titles: list[str], rows: list[list[str]]) -> str:

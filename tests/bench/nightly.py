@@ -41,7 +41,7 @@ SMALL = Sizes(500, (1, 2), SCRATCH / "results_small")
 def run(sizes: Sizes = FULL) -> None:
     """Measure what is missing, then print and keep the table."""
     root = HERE.parents[1]
-    stamp = stamp_of(*sorted((root / "graph").glob("*.py")), *sorted((root / "jobs" / "steps").glob("*.py")))
+    stamp = stamp_of(root / "graph", root / "jobs" / "network")
     measured = [
         kept(
             sizes.folder / "network_nightly" / f"{copies}.json",

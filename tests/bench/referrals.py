@@ -65,8 +65,13 @@ def run() -> None:
     """Measure what is missing, then print and keep the table."""
     root = HERE.parents[1]
     code = [
-        *(root / "graph" / f"{name}.py" for name in ("build", "people", "referral", "ties", "warm")),
-        *(root / "models" / f"{name}.py" for name in ("link_ranking", "logistic")),
+        *(
+            root / "graph" / "ties" / f"{name}.py"
+            for name in ("dated_edges", "person_ties", "tie_evidence", "warm_ties")
+        ),
+        root / "graph" / "referral" / "referral_pairs.py",
+        root / "models" / "referrals" / "link_ranking.py",
+        root / "models" / "scorecard" / "logistic.py",
         *(HERE / f"{name}.py" for name in ("referrals", "referrals_figures")),
     ]
     found = kept(RESULTS / "referrals.json", stamp_of(*code), partial(apart, "referrals", CUSTOMERS))

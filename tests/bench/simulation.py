@@ -36,8 +36,8 @@ SMALL = Sizes((1_000, 2_000, 4_000), SCRATCH / "results_small")
 
 def run(sizes: Sizes = FULL) -> None:
     """Measure what is missing, then print and keep the table."""
-    code = sorted((HERE.parents[1] / "jobs" / "simulate").glob("*.py"))
-    stamp = stamp_of(*code, HERE.parents[1] / "conf" / "simulation.yml")
+    root = HERE.parents[1]
+    stamp = stamp_of(root / "jobs" / "simulate", root / "conf" / "simulation.yml")
     measured = [
         kept(
             sizes.folder / "simulation" / f"{customers}.json",

@@ -5,6 +5,7 @@ from __future__ import annotations
 import random
 from datetime import date, timedelta
 from decimal import Decimal
+from importlib.resources import files
 from pathlib import Path
 
 import pytest
@@ -203,6 +204,9 @@ def write_bank(folder):
     for name, text in FILES.items():
         (folder / name).parent.mkdir(parents=True, exist_ok=True)
         (folder / name).write_text(text, encoding="utf-8")
+    standard = files("strata.conf").joinpath("policy.yml").read_text(encoding="utf-8")
+    (folder / "policies").mkdir()
+    (folder / "policies" / "kredit.yml").write_text(standard.replace('version: "1993-1"', "version: sparhaus-1"))
     draw = random.Random(5)
     people, accounts, new, old, loans = [], [], [], [], []
     for n in range(1, PEOPLE + 1):
@@ -299,6 +303,7 @@ def test_a_model_of_the_banks_own_is_trained_scored_and_decides(bank, capsys):
     assert len(scores) == PEOPLE and set(scores["model"]) == {"kreditausfall"} and scores["account_id"].isna().all()
     decided = lake.read("application_decision").toPandas()
     assert len(decided) == PEOPLE and set(decided["scored_by"]) == {"out of fold"}
+    assert set(decided["policy_version"]) == {"sparhaus-1"}
     assert decided["reason_1"].notna().any() and set(decided["decision"]) >= {"approve", "decline"}
     riskier = decided.groupby("decision")["probability"].mean()
     assert riskier["approve"] < riskier["decline"]

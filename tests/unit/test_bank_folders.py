@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import shutil
+from datetime import date
+from importlib.resources import files
 from pathlib import Path
 
 import pytest
@@ -10,6 +12,7 @@ import yaml
 
 from strata.conf.banks import BankError, load_bank, read_bank, shipped_banks
 from strata.conf.contracts import Personal
+from strata.conf.policies import PolicyError, bank_policies, load_policies
 from strata.conf.settings import SettingsError, load_settings
 from strata.features.views import account_views, bank_views, customer_views
 from strata.jobs.cli import main
@@ -292,3 +295,38 @@ def test_python_of_a_bank_that_cannot_be_used_is_named(folder, capsys, name, tex
     assert said in capsys.readouterr().err
     assert main(["check", "--bank", str(folder)]) == 2
     assert said in capsys.readouterr().err
+
+
+def test_a_banks_own_policies_take_the_place_of_the_standard_ones(folder):
+    before, standard = load_bank(str(folder)).digest, bank_policies(folder)
+    assert standard == load_policies()
+    values = yaml.safe_load(files("strata.conf").joinpath("policy.yml").read_text())
+    (folder / "policies").mkdir()
+    for day in ("2024-01-01", "2021-01-01"):
+        values["policies"][0].update(version=f"own-{day}", effective_from=day)
+        (folder / "policies" / f"from_{day}.yml").write_text(yaml.safe_dump(values))
+    own = bank_policies(folder)
+    assert [policy.version for policy in own.policies] == ["own-2021-01-01", "own-2024-01-01"]
+    assert own.at(date(2023, 12, 31)).version == "own-2021-01-01"
+    with pytest.raises(PolicyError, match="no policy is in force on 2020-12-31"):
+        own.at(date(2020, 12, 31))
+    assert load_bank(str(folder)).digest != before
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        (lambda policy: policy["credit"]["cut_offs"].update(refer_from=0.9), "refer_from lies above decline_from"),
+        (lambda policy: policy.update(colour="red"), "policies.0.colour: Extra inputs are not permitted"),
+    ],
+    ids=["contradiction", "unknown key"],
+)
+def test_a_policy_that_does_not_hold_is_named(folder, capsys, change, said):
+    values = yaml.safe_load(files("strata.conf").joinpath("policy.yml").read_text())
+    change(values["policies"][0])
+    (folder / "policies").mkdir()
+    (folder / "policies" / "own.yml").write_text(yaml.safe_dump(values))
+    assert main(["check", "--bank", str(folder)]) == 2
+    shown = capsys.readouterr()
+    assert "policies/own.yml" in shown.out + shown.err
+    assert said in " ".join((shown.out + shown.err).split())
