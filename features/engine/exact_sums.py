@@ -105,7 +105,7 @@ def deviation_of(count: Integers, values: Limbs, squares: Limbs, errors: Limbs) 
         product = added(product[0], product[1] + 2 * total[0] * total[1])
         high, more = added(whole[0], -product[0])
         left = high + (more + (whole[1] - product[1]))
-        for point in np.flatnonzero((count > 1) & (left <= _UNSURE * whole[0])):
+        for point in np.flatnonzero((count > 1) & (left <= _UNSURE * whole[0])).tolist():
             found = (_exactly(squares, point) + _exactly(errors, point)) * int(count[point])
             left[point] = float(found - _exactly(values, point) ** 2)
         return np.where(count > 1, np.sqrt(left / (size * (size - 1))), np.nan)
