@@ -8,6 +8,7 @@ from scipy.stats import ks_2samp
 from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import brier_score_loss, roc_auc_score, roc_curve
 
+from strata.models.evaluation import score_table as score_tables
 from strata.models.evaluation.discrimination import (
     auc,
     auc_interval,
@@ -22,7 +23,6 @@ from strata.models.evaluation.discrimination import (
     roc_points,
 )
 from strata.models.evaluation.score_table import ScoreTable, score_table
-from strata.models.evaluation.score_table import score_table as score_tables
 
 
 def random_case(seed, ties):
