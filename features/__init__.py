@@ -4,6 +4,7 @@ from strata.features.definitions.feature import Entity, Feature
 from strata.features.definitions.items import derived, state, windowed
 from strata.features.definitions.links import Link
 from strata.features.definitions.view import FeatureView
+from strata.features.engine.aggregates import EVER
 from strata.features.engine.compute import compute
 from strata.features.engine.inputs import FeatureError, FeatureTypeError, FeatureWarning, unusable_rows
 from strata.features.engine.point_in_time import point_in_time_join
@@ -27,6 +28,7 @@ __all__ = [
     "ConsentPolicy",
     "Consents",
     "Coverage",
+    "EVER",
     "Entity",
     "Feature",
     "FeatureError",

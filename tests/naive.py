@@ -19,6 +19,7 @@ INSTANT = pa.timestamp("us", tz="UTC")
 KINDS = {
     "string": pa.string(),
     "int": pa.int32(),
+    "boolean": pa.bool_(),
     "double": pa.float64(),
     "decimal": pa.decimal128(12, 2),
     "date": pa.date32(),

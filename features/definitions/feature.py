@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from strata.conf.contracts import Personal
+from strata.features.engine.aggregates import reach_of
 
 MONEY, MONEY_SUM = "decimal(18,2)", "decimal(28,2)"
 
@@ -51,6 +52,11 @@ class Feature:
     written: str | None = None
 
     @property
+    def reach(self) -> int:
+        """How many days before the spine's time rows matter, 0 for states and derived features."""
+        return reach_of(self.agg, self.days or 0)
+
+    @property
     def formula(self) -> str:
         """Its SQL as people read it."""
         return self.written or self.measure
@@ -63,7 +69,7 @@ class Feature:
         """
         if self.type:
             return self.type
-        if self.agg in ("count", "distinct", "bits"):
+        if self.agg in ("count", "distinct", "new", "bits"):
             return "bigint"
         if self.unit == "amt" and self.agg == "sum":
             return MONEY_SUM

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from strata.conf.contracts import Personal
-from strata.features.engine.aggregates import AGGREGATES
+from strata.features.engine.aggregates import AGGREGATES, EVER
 from strata.features.engine.inputs import FeatureError
 
 _NAME = re.compile(r"[a-z][a-z0-9_]*")
@@ -71,6 +71,18 @@ def windowed(
 ) -> Windowed:
     """Aggregate ``measure`` (a column, or SQL over columns) over the ``days`` before the spine's time.
 
+    ``new`` counts the different values of a window that the entity never had before it; ``days=(EVER,)`` is a window
+    of all time. Both see only what was known by the spine's time: a row that becomes known later never changes an
+    earlier answer. Example: A was paid on day 1, which became known on day 50, and A and B on day 40, known at once.
+
+    ======  =====================  ==================
+    as of   ``new`` in 30 days     first payment ever
+    ======  =====================  ==================
+    day 45  2: A and B             day 40
+    day 55  1: B, as A was before  day 1
+    day 75  0: nobody was paid     day 1
+    ======  =====================  ==================
+
     ``where`` is a SQL filter. ``by=("purpose", ("household", "pension"))`` makes one feature for each
     listed value. Names are ``<view>_<label>[_<value>]_<agg>_<d>d[_<unit>]``; counts get ``cnt``.
     ``intermediate`` features can be used by derived ones and are not offered to models. ``type`` is the
@@ -82,8 +94,8 @@ def windowed(
     unknown = [agg for agg in aggs if agg not in AGGREGATES]
     if unknown or not aggs:
         raise FeatureError(f"aggs: {unknown or 'nothing'} is no aggregate; there are: {', '.join(AGGREGATES)}")
-    if not days or any(isinstance(d, bool) or not isinstance(d, int) or d < 1 for d in days):
-        raise FeatureError(f"days: whole numbers from 1 are expected, not {list(days)}")
+    if not days or any(isinstance(d, bool) or not isinstance(d, int) or not 1 <= d <= EVER for d in days):
+        raise FeatureError(f"days: whole numbers from 1 to {EVER} (EVER) are expected, not {list(days)}")
     listed = None if by is None else (by[0], tuple(by[1]))
     for value in listed[1] if listed else ():
         check_name("by", value)

@@ -6,7 +6,7 @@ import re
 
 from strata.features.definitions.feature import Feature
 from strata.features.definitions.view import FeatureView
-from strata.features.engine.aggregates import ZERO_WHEN_EMPTY
+from strata.features.engine.aggregates import ZERO_WHEN_EMPTY, words_of_span
 
 _DIVISOR = re.compile(r"nullif\((.+?), 0\)")
 _UNLESS = re.compile(r"^CASE WHEN (.+?) THEN (?!.*\bELSE\b)", re.DOTALL)
@@ -26,9 +26,9 @@ def missing_rule(feature: Feature, view: FeatureView) -> str:
     if feature.days is None:
         return "null before the first state that is known, and where the state says nothing"
     if feature.agg in ZERO_WHEN_EMPTY:
-        return f"0 when nothing counts within {feature.days} days"
+        return f"0 when nothing counts within {words_of_span(feature.days)}"
     few = "fewer than two values count" if feature.agg == "std" else "nothing counts"
-    return f"null when {few} within {feature.days} days"
+    return f"null when {few} within {words_of_span(feature.days)}"
 
 
 def can_be_null(feature: Feature, view: FeatureView) -> bool:

@@ -17,6 +17,7 @@ from strata.features.definitions.code_fingerprint import fingerprint
 from strata.features.definitions.feature import Entity, Feature
 from strata.features.definitions.items import Derived, StateValue, Windowed, check_name
 from strata.features.definitions.links import Link
+from strata.features.engine.aggregates import span_name, words_of_span
 from strata.features.engine.inputs import FeatureError
 
 WORD = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
@@ -30,10 +31,12 @@ class FeatureView:
     An event view gives ``event_ts`` (events before the spine's time, in windows); a state view gives
     ``valid_from`` (the last state as of it). ``known_ts`` is when a row could first be used;
     ``event_id`` (one or more columns) tells versions of one event apart. ``where`` filters rows; ``prepare``
-    is at most one small DataFrame to DataFrame function on the source (it may add columns, never
-    look at other rows' times). ``links`` are the tables that say, one after the other, whose the rows
-    are, when they don't themselves. A view ``over`` other views has no source and no clocks of its own: its
-    derived features are made of what those views offer, as published, for the same entity.
+    is at most one small DataFrame to DataFrame function on the source: it may add columns and leave rows out, and
+    makes each row of that row alone. One that looks at other rows (a window, a join, an aggregate, ``distinct`` …)
+    could let in what was known later. It is refused when the view is computed, unless ``prepare_across_rows`` gives
+    the reason why it may; slices are mended as if it didn't. ``links`` are the tables that say, one
+    after the other, whose the rows are, when they don't themselves. A view ``over`` other views has no source and no
+    clocks of its own: its derived features are made of what those views offer, as published, for the same entity.
     Raises ``FeatureError`` when the definition contradicts itself.
     """
 
@@ -56,6 +59,7 @@ class FeatureView:
     links: tuple[Link, ...] = ()
     personal: Personal = Personal.NONE
     over: tuple[FeatureView, ...] = ()
+    prepare_across_rows: str | None = None
     # The compiled features by name, made from the fields above.
     _compiled: dict[str, Feature] = field(init=False, repr=False, compare=False, default_factory=dict)
 
@@ -69,6 +73,11 @@ class FeatureView:
             raise FeatureError(f"view {self.name}: event_id needs known_ts")
         if self.links and not self.known_ts:
             raise FeatureError(f"view {self.name}: links need known_ts")
+        if self.prepare_across_rows is not None and not (self.prepare and self.prepare_across_rows.strip()):
+            raise FeatureError(
+                f"view {self.name}: prepare_across_rows is the reason why prepare may look at other rows; "
+                "give it in words, with a prepare"
+            )
         if not self.purposes:
             raise FeatureError(f"view {self.name}: purposes: at least one is expected")
         for item in self.items:
@@ -172,8 +181,8 @@ class FeatureView:
         ]
 
     def _windowed(self, item: Windowed, value: str | None, agg: str, length: int) -> Feature:
-        unit = "cnt" if agg in ("count", "distinct") else item.unit
-        parts = (self.name, item.label, value, agg, f"{length}d", unit)
+        unit = "cnt" if agg in ("count", "distinct", "new") else item.unit
+        parts = (self.name, item.label, value, agg, span_name(length), unit)
         equal = None if item.by is None or value is None else f"{item.by[0]} = '{value}'"
         measure = _case([self.where, item.where, equal], item.measure)
         said = " and ".join(part for part in (None if item.description else item.where, equal) if part)
@@ -192,7 +201,7 @@ class FeatureView:
         agg: str | None = None,
         days: int | None = None,
     ) -> Feature:
-        span = f" over {days} days" if days else ""
+        span = f" over {words_of_span(days)}" if days else ""
         return Feature(
             name=name,
             view=self.name,

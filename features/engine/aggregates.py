@@ -16,14 +16,16 @@ from pyspark.sql.types import DataType, DecimalType, DoubleType, FloatType, Inte
 
 from strata.features.engine.inputs import FeatureError, FeatureTypeError, orderable, window_start
 
-AGGREGATES = ("sum", "count", "mean", "max", "min", "distinct", "last", "std", "bits")
-ZERO_WHEN_EMPTY = ("sum", "count", "distinct")
+AGGREGATES = ("sum", "count", "mean", "max", "min", "distinct", "new", "last", "std", "bits")
+ZERO_WHEN_EMPTY = ("sum", "count", "distinct", "new")
+# Days of the longest window: a century, which holds all that was ever known.
+EVER = 36_525
 _NUMERIC = ("sum", "mean", "std")
 # Sums of whole numbers are kept as two, of the upper and of the lower 32 bits: neither can overflow.
 LOW_BITS = 32
 # Decimals of at most these digits and this scale travel as whole numbers of their smallest unit, which is
-# several times faster; larger ones could not be turned back within the 38 digits that Spark has.
-_WHOLE_DIGITS, _WHOLE_SCALE = 18, 4
+# several times faster. Of products of more than 38 digits Spark keeps six decimals, so more could not be turned back.
+_WHOLE_DIGITS, _WHOLE_SCALE = 18, 6
 
 
 @dataclass(frozen=True)
@@ -35,12 +37,19 @@ class Measure:
     agg: str
     days: int
 
+    @property
+    def reach(self) -> int:
+        """How many days before a spine row its events matter."""
+        return reach_of(self.agg, self.days)
+
     def check(self, kind: DataType) -> None:
         """Raise ``FeatureError`` or ``FeatureTypeError`` unless it can be asked of a column of this type."""
         if isinstance(self.days, bool) or not isinstance(self.days, int):
             raise FeatureTypeError(f"days: whole numbers are expected, not {self.days!r}")
         if self.days < 1:
             raise FeatureError(f"days: {self.days} is no window; at least 1 is expected")
+        if self.days > EVER:
+            raise FeatureError(f"days: {self.days} is longer than the longest window; EVER ({EVER}) is all time")
         if self.agg not in AGGREGATES:
             raise FeatureError(f"aggs: {self.agg!r} is unknown; there are: {', '.join(AGGREGATES)}")
         if self.agg in _NUMERIC and not isinstance(kind, NumericType):
@@ -55,6 +64,21 @@ class Measure:
             raise FeatureTypeError(
                 f"aggs: {self.agg} can't compare column {self.column!r} of type {kind.simpleString()}"
             )
+
+
+def reach_of(agg: str | None, days: int) -> int:
+    """How many days back a window looks: what is ``new`` in it depends on all that came before."""
+    return EVER if agg == "new" else days
+
+
+def span_name(days: int) -> str:
+    """The end of a feature's name that says how long its window is."""
+    return "ever" if days == EVER else f"{days}d"
+
+
+def words_of_span(days: int) -> str:
+    """How long a window is, in words."""
+    return "all time" if days == EVER else f"{days} days"
 
 
 @dataclass(frozen=True)
@@ -126,6 +150,8 @@ class Measured:
             return self.restored(parts[agg])
         if agg == "distinct":
             return F.size(F.array_distinct(parts["distinct"])).cast("bigint")
+        if agg == "new":
+            return F.size(F.array_except(parts["distinct"], parts["before"])).cast("bigint")
         if agg == "bits":
             return parts["bits"]
         if agg == "std":
@@ -162,7 +188,7 @@ class Measured:
         return (self._sum(parts) / count.cast("decimal(12,0)")).cast(f"decimal({digits[0]},{digits[1]})")
 
 
-_PARTS_OF = {"mean": ("sum", "count"), "sum": ("sum", "count")}
+_PARTS_OF = {"mean": ("sum", "count"), "sum": ("sum", "count"), "new": ("distinct", "before")}
 _OF_ROWS = {
     "count": F.count,
     "sum": F.sum,
@@ -171,6 +197,8 @@ _OF_ROWS = {
     "min": F.min,
     "max": F.max,
     "distinct": F.collect_set,
+    # The values of all time before the window.
+    "before": F.collect_set,
     "bits": F.bit_or,
     "std": lambda value: F.array(
         F.struct(F.count(value).alias("n"), F.avg(value).alias("mean"), F.var_pop(value).alias("variance"))
@@ -182,7 +210,7 @@ _OF_TILES = {
     "min": F.min,
     "max": F.max,
     "bits": F.bit_or,
-    **{part: lambda value: F.flatten(F.collect_list(value)) for part in ("distinct", "std")},
+    **{part: lambda value: F.flatten(F.collect_list(value)) for part in ("distinct", "before", "std")},
 }
 
 
@@ -217,7 +245,8 @@ def window_parts(columns: Sequence[Measured], lengths: Mapping[int, Sequence[int
         for days in lengths[column.place]:
             inside = F.col("event_ts") >= F.col(f"start{days}")
             for part in column.parts:
-                value = F.when(inside, F.col(f"{part}{column.place}" if tiled else column.value))
+                counts = ~inside if part == "before" else inside
+                value = F.when(counts, F.col(f"{part}{column.place}" if tiled else column.value))
                 merged = column.of_tiles(part, value) if tiled else column.of_rows(part, value)
                 answers.append(merged.alias(f"{part}{column.place}_{days}"))
         if "last" in column.aggs:

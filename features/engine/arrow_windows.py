@@ -1,22 +1,24 @@
-"""Windows over whole numbers without a join: events and spine in one shuffle, answered by numpy block by block."""
+"""Windows without a join: events and spine in one shuffle, answered by numpy block by block."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import reduce
 
 import numpy as np
 import pyarrow as pa
+from pyspark.sql import Column as SparkColumn
 from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 from pyspark.sql.types import (
+    ArrayType,
     BinaryType,
     BooleanType,
     DataType,
     DateType,
+    DecimalType,
     IntegralType,
-    LongType,
     NumericType,
     StringType,
     StructField,
@@ -26,23 +28,40 @@ from pyspark.sql.types import (
 )
 
 from strata.features.engine.aggregates import Measure, Measured, answer_of
+from strata.features.engine.arrow_columns import answers, block_parts, carried, carried_type, part_type
 from strata.features.engine.inputs import all_present, packed, unpacked, window_start
-from strata.features.engine.window_stretches import MERGES, NEVER, Column, Facts, Integers, Points, line_of, parts_of
+from strata.features.engine.window_layers import NEVER, Facts, Integers, Numbers, Points, line_of
+from strata.features.engine.window_stretches import Column, parts_of
 
 Batches = Iterator[pa.RecordBatch]
 KEYS = (IntegralType, StringType, DateType, TimestampType, BooleanType)
 CARRIED = (NumericType, StringType, BooleanType, DateType, TimestampType, TimestampNTZType, BinaryType)
-# A block is so many rows, or one key that has more.
-BLOCK_ROWS = 500_000
+ADDED = frozenset({"sum", "mean", "std"})
+# A block is so many rows or bytes, or one key that has more.
+BLOCK_ROWS, BLOCK_BYTES = 500_000, 256 * 2**20
 
 
-def serves(spine: DataFrame, keys: Sequence[str], columns: Iterable[Measured]) -> bool:
-    """Whether ``stacked_windows`` can answer: whole numbers, the simple aggregates, plain keys and spine columns."""
-    return (
-        all(column.scale is not None and MERGES.keys() >= set(column.parts) for column in columns)
-        and all(isinstance(spine.schema[key].dataType, KEYS) for key in keys)
-        and all(isinstance(kind.dataType, CARRIED) for kind in spine.schema)
-    )
+def why_joined(events: DataFrame, keys: Sequence[str], columns: Mapping[str, Measured]) -> str | None:
+    """Why ``stacked_windows`` can't answer, in words, or ``None`` where it can. Reads only the schema.
+
+    Keys are whole numbers, texts, dates, times or booleans. Columns are numbers, texts, dates, times, booleans or
+    binary; decimals of more than 18 digits or 6 decimals can't be added up.
+    """
+    for key in keys:
+        if not isinstance(kind := events.schema[key].dataType, KEYS):
+            return f"key {key} is {kind.simpleString()}"
+    for name, column in columns.items():
+        if not isinstance(column.kind, CARRIED):
+            return f"{name} is {column.kind.simpleString()}"
+        added = sorted(column.aggs & ADDED)
+        if isinstance(column.kind, DecimalType) and column.scale is None and added:
+            return f"{added[0]} of {name} is of {column.kind.simpleString()}, too wide to be added as whole numbers"
+    return None
+
+
+def carries(spine: DataFrame) -> bool:
+    """Whether every column of the spine can be taken along through Arrow."""
+    return all(isinstance(field.dataType, CARRIED) for field in spine.schema)
 
 
 def stacked_windows(
@@ -56,23 +75,30 @@ def stacked_windows(
     """The spine with its measures; ``facts`` have key0…, event_ts, known_ts and ended_ts where asked, v0….
 
     Plan: one scan of each, one shuffle of both by a hash of the key, a radix sort by that hash, no join. A block
-    holds whole keys, so the largest key has to fit one Python worker: some 60 bytes an event and point of it.
+    holds whole keys, so the largest key has to fit one Python worker: some 60 bytes an event and point of it, and 8
+    more for each column that is measured or taken along. Answers depend on no order of rows, also sums of doubles.
     """
     is_day = isinstance(spine.schema[at].dataType, DateType)
-    lengths = sorted({measure.days for measure in measures}, reverse=True)
+    lengths = sorted({measure.days for measure in measures} | {one.reach for one in measures}, reverse=True)
     names = [f"key{i}" for i in range(len(keys))]
-    given = Given(
-        names=names,
-        lengths=lengths,
-        columns=[_column(one, name, measures) for name, one in columns.items()],
-    )
+    asked = tuple(_column(one, name, measures) for name, one in columns.items())
+    given = Given(names, lengths, asked)
     stacked = _points(spine, keys, at, lengths, is_day).unionByName(
         facts.withColumn("part", F.xxhash64(*names)), allowMissingColumns=True
     )
     met = stacked.repartition("part").sortWithinPartitions("part")
-    parts = met.mapInArrow(_by_block(given), _schema(spine, given))
-    answers = (answer_of(measure, columns[measure.column], is_day).alias(measure.name) for measure in measures)
-    return parts.select(*unpacked(spine), *answers)
+    parts = met.mapInArrow(_by_block(given), _schema(spine, given, list(columns.values())))
+    answered_here = (_answer(measure, columns[measure.column], is_day).alias(measure.name) for measure in measures)
+    return parts.withColumn("spine", F.col("spine")[0]).select(*unpacked(spine), *answered_here)
+
+
+def _answer(measure: Measure, column: Measured, is_day: bool) -> SparkColumn:
+    """A measure's answer from the parts of one point; distinct values are counted and deviations taken already."""
+    if measure.agg in ("distinct", "new"):
+        return F.col(f"{measure.agg}{column.place}_{measure.days}")
+    if measure.agg == "std":
+        return F.col(f"std{column.place}_{measure.days}") * F.lit(10.0 ** -(column.scale or 0))
+    return answer_of(measure, column, is_day)
 
 
 @dataclass(frozen=True)
@@ -86,7 +112,7 @@ class Given:
 
 def _column(column: Measured, name: str, measures: Sequence[Measure]) -> Column:
     lengths = tuple(sorted({measure.days for measure in measures if measure.column == name}, reverse=True))
-    return Column(column.place, lengths, column.parts, "last" in column.aggs)
+    return Column(column.place, lengths, block_parts(column), "last" in column.aggs)
 
 
 def _points(spine: DataFrame, keys: Sequence[str], at: str, lengths: Sequence[int], is_day: bool) -> DataFrame:
@@ -97,42 +123,47 @@ def _points(spine: DataFrame, keys: Sequence[str], at: str, lengths: Sequence[in
     return rows.withColumns(
         {
             "part": F.when(asks, F.xxhash64(*names)).otherwise(F.monotonically_increasing_id()),
-            # One column, and nothing in it for an event, so that events stay small in the shuffle.
+            # Lists, which hold nothing for an event, so that events stay small in the shuffle and in Arrow.
             "starts": F.when(asks, starts),
+            "spine": F.array("spine"),
         }
     )
 
 
-def _schema(spine: DataFrame, given: Given) -> StructType:
-    fields: list[tuple[str, DataType]] = [("spine", spine.schema), ("at", TimestampType())]
-    for column in given.columns:
-        fields += [(f"{part}{column.place}_{days}", LongType()) for days in column.lengths for part in column.parts]
-        if column.last:
-            fields += [(f"last{column.place}", LongType()), (f"last_ts{column.place}", TimestampType())]
+def _schema(spine: DataFrame, given: Given, columns: Sequence[Measured]) -> StructType:
+    fields: list[tuple[str, DataType]] = [("spine", ArrayType(spine.schema)), ("at", TimestampType())]
+    for asked, column in zip(given.columns, columns, strict=True):
+        for days in asked.lengths:
+            fields += [(f"{part}{asked.place}_{days}", part_type(part, column)) for part in asked.parts]
+        if asked.last:
+            fields += [(f"last{asked.place}", carried_type(column)), (f"last_ts{asked.place}", TimestampType())]
     return StructType([StructField(name, kind) for name, kind in fields])
 
 
 def _by_block(given: Given) -> Callable[[Batches], Batches]:
     def answer(batches: Batches) -> Batches:
-        for block in blocks(batches, BLOCK_ROWS):
+        for block in blocks(batches, BLOCK_ROWS, BLOCK_BYTES):
             yield from answered(block, given).to_batches(max_chunksize=10_000)
 
     return answer
 
 
-def blocks(batches: Batches, rows: int) -> Iterator[pa.Table]:
-    """Tables of at least ``rows`` rows (but for the last) that end where ``part`` changes."""
+def blocks(batches: Batches, rows: int, size: int) -> Iterator[pa.Table]:
+    """Tables of at least ``rows`` rows or ``size`` bytes (but for the last) that end where ``part`` changes."""
     held: list[pa.RecordBatch] = []
+    held_rows = held_bytes = 0
     for batch in batches:
         part = batch.column("part").to_numpy()
         if not len(part):
             continue
-        if sum(one.num_rows for one in held) >= rows:
+        if held_rows >= rows or held_bytes >= size:
             others = np.flatnonzero(part != held[-1].column("part")[-1].as_py())
             if len(others):
                 yield pa.Table.from_batches([*held, batch.slice(0, others[0])])
                 held, batch = [], batch.slice(others[0])
+                held_rows = held_bytes = 0
         held.append(batch)
+        held_rows, held_bytes = held_rows + batch.num_rows, held_bytes + batch.nbytes
     if held:
         yield pa.Table.from_batches(held)
 
@@ -143,8 +174,14 @@ def answered(block: pa.Table, given: Given) -> pa.Table:
     is_point = block.column("spine").is_valid().to_numpy(zero_copy_only=False)
     points = block.filter(pa.array(is_point))
     asked = _points_of(points, keys[is_point], given.lengths)
-    facts = _facts(block.filter(pa.array(~is_point)), keys[~is_point], given.columns)
-    return pa.table({"spine": points["spine"], "at": points["at"], **parts_of(given.columns, facts, asked)})
+    events = block.filter(pa.array(~is_point))
+    held = {column.value: carried(column, events.column(column.value)) for column in given.columns}
+    facts = _facts(events, keys[~is_point], {name: one.numbers for name, one in held.items()})
+    merged = parts_of(given.columns, facts, asked)
+    found: dict[str, pa.Array] = {}
+    for column in given.columns:
+        found |= answers(column, held[column.value], merged[column.value])
+    return pa.table({"spine": points["spine"], "at": points["at"], **found})
 
 
 def _points_of(table: pa.Table, key: Integers, lengths: Sequence[int]) -> Points:
@@ -174,13 +211,8 @@ def _micros(table: pa.Table, name: str, missing: int) -> Integers:
     return numbers
 
 
-def _facts(table: pa.Table, key: Integers, columns: Sequence[Column]) -> Facts:
+def _facts(table: pa.Table, key: Integers, values: Mapping[str, Numbers]) -> Facts:
     names = table.column_names
-    values = {}
-    for name in (column.value for column in columns):
-        value = table.column(name)
-        there = value.is_valid().to_numpy(zero_copy_only=False) if value.null_count else None
-        values[name] = (value.fill_null(0).to_numpy(), there)
     facts = Facts(
         key,
         _micros(table, "event_ts", 0),

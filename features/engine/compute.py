@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
@@ -11,18 +11,24 @@ from pyspark.sql import functions as F
 from strata.features.definitions.feature import Feature
 from strata.features.definitions.links import follow
 from strata.features.definitions.view import FeatureView
-from strata.features.engine.aggregates import Measure
+from strata.features.engine.aggregates import Measure, words_of_span
+from strata.features.engine.arrow_windows import why_joined
 from strata.features.engine.inputs import FeatureError, check_column, check_frame, check_instant, quoted
 from strata.features.engine.point_in_time import point_in_time_join
-from strata.features.engine.windows import aggregate_windows
+from strata.features.engine.row_wise import operation_across_rows
+from strata.features.engine.windows import aggregate_windows, measured_columns
 
 
 @dataclass(frozen=True)
 class Pass:
-    """Features that one scan of one table serves: all windowed, or all state, with their views' clocks."""
+    """Features that one scan of one table serves: all windowed, or all state, with their views' clocks.
+
+    ``why_joined`` is why its windows take a join, where that is known (see ``with_plans``).
+    """
 
     view: FeatureView
     features: tuple[Feature, ...]
+    why_joined: str | None = None
 
     @property
     def is_windowed(self) -> bool:
@@ -32,7 +38,7 @@ class Pass:
     @property
     def longest(self) -> int:
         """Length of its longest window in days, 0 for states."""
-        return max((feature.days or 0 for feature in self.features), default=0)
+        return max((feature.reach for feature in self.features), default=0)
 
     @property
     def shuffles(self) -> int:
@@ -40,14 +46,16 @@ class Pass:
         linked = 3 * len(self.view.links)
         if not self.is_windowed:
             return 1 + linked
-        return (5 if self.view.event_id else 4) + linked
+        return (4 if self.why_joined else 1) + (1 if self.view.event_id else 0) + linked
 
     def __str__(self) -> str:
-        """One line: table, clocks, number of features, scans and shuffles."""
+        """One line: table, clocks, number of features, whether and why windows take a join, scans and shuffles."""
         clocks = ", ".join(name for name in (self.view.event_ts, self.view.valid_from, self.view.known_ts) if name)
         scans = ", ".join(f"{name} 1" for name in self.view.tables)
         if self.is_windowed:
-            what = f"windows up to {self.longest} days, scans: {scans}, spine 2"
+            how = f"by a join ({self.why_joined})" if self.why_joined else "without a join"
+            span = words_of_span(self.longest)
+            what = f"windows up to {span} {how}, scans: {scans}, spine {2 if self.why_joined else 1}"
         else:
             what = f"last state, scans: {scans}"
         return f"{self.view.source} ({clocks}): {len(self.features)} values, {what}, shuffles {self.shuffles}"
@@ -106,6 +114,22 @@ def plan_passes(features: Sequence[Feature], views: Sequence[FeatureView]) -> tu
     return sorted(passes, key=lambda step: not step.is_windowed), list(later.values())
 
 
+def with_plans(passes: Sequence[Pass], sources: Mapping[str, DataFrame]) -> list[Pass]:
+    """The passes with why their windows take a join, by the types of ``sources`` (each table that there is, by name).
+
+    Reads schemas and no rows. Of a pass over a table that is missing it says that.
+    """
+    return [replace(step, why_joined=_why_joined(step, sources)) if step.is_windowed else step for step in passes]
+
+
+def _why_joined(step: Pass, sources: Mapping[str, DataFrame]) -> str | None:
+    if missing := [name for name in step.view.tables if name not in sources]:
+        return f"as far as is known without table {', '.join(missing)}, which is missing"
+    events, names = _with_measures(prepared(step.view, sources), step.features)
+    columns = measured_columns(events, _measures(step.features, names))
+    return why_joined(events, step.view.entity.keys, {text: columns[name] for text, name in names.items()})
+
+
 def pass_key(view: FeatureView) -> tuple[object, ...]:
     """What views must share to be computed in one pass: table, entity, clocks, prepare function and links.
 
@@ -114,15 +138,23 @@ def pass_key(view: FeatureView) -> tuple[object, ...]:
     if view.over:
         return ("over", view.name)
     clocks = (view.event_ts, view.valid_from, view.known_ts, view.event_id, view.valid_to, view.sequence)
-    return (view.source, view.entity.keys, view.prepare, view.links, *clocks)
+    return (view.source, view.entity.keys, view.prepare, view.prepare_across_rows, view.links, *clocks)
 
 
 def prepared(view: FeatureView, sources: Mapping[str, DataFrame]) -> DataFrame:
-    """The view's rows as its measures take them: prepared, and linked to whom they belong."""
+    """The view's rows as its measures take them: prepared, and linked to whom they belong.
+
+    Raises ``FeatureError`` when a table is missing, or ``prepare`` looks at other rows and the view doesn't say why.
+    """
     if missing := [name for name in view.tables if name not in sources]:
         raise FeatureError(f"view {view.name}: its table {', '.join(missing)} was not given")
     source = sources[view.source]
     rows = source if view.prepare is None else view.prepare(source)
+    if view.prepare_across_rows is None and (operation := operation_across_rows(source, rows)):
+        raise FeatureError(
+            f"view {view.name}: prepare looks at other rows by {operation}, which could let in what was known later; "
+            "make each row of that row alone, or say in prepare_across_rows why it may"
+        )
     for link in view.links:
         rows = follow(rows, link, sources[link.table], view.known_ts or "")
     return rows
@@ -135,10 +167,14 @@ def _with_measures(source: DataFrame, features: Sequence[Feature]) -> tuple[Data
     return source.select("*", *(F.expr(text).alias(name) for text, name in names.items())), names
 
 
+def _measures(features: Sequence[Feature], names: Mapping[str, str]) -> list[Measure]:
+    """The windowed features as aggregates of the columns that their measures are called."""
+    return [Measure(one.name, names[one.measure], one.agg or "", one.days or 0) for one in features]
+
+
 def _windows(step: Pass, rows: DataFrame, spine: DataFrame, source: DataFrame, at: str, tiled: bool) -> DataFrame:
     view = step.view
     events, names = _with_measures(source, step.features)
-    measures = [Measure(f.name, names[f.measure], f.agg or "", f.days or 0) for f in step.features]
     return aggregate_windows(
         spine,
         events,
@@ -147,7 +183,7 @@ def _windows(step: Pass, rows: DataFrame, spine: DataFrame, source: DataFrame, a
         event_ts=view.event_ts or "",
         known_ts=view.known_ts,
         event_id=view.event_id,
-        measures=measures,
+        measures=_measures(step.features, names),
         onto=rows,
         tiled=tiled,
     )

@@ -62,6 +62,12 @@ def window_start(at: Column, days: int, is_day: bool) -> Column:
     return F.date_sub(at.cast("date"), days).cast("timestamp") if is_day else days_before(at, days)
 
 
+def next_midnight(moment: Column) -> Column:
+    """The day whose midnight is the first at or after ``moment``."""
+    day = F.to_date(moment)
+    return F.when(day.cast("timestamp") == moment, day).otherwise(F.date_add(day, 1))
+
+
 def check_frame(argument: str, frame: Any) -> None:
     """Raise ``FeatureTypeError`` unless ``frame`` is a Spark DataFrame, ``FeatureError`` on repeated column names."""
     if not isinstance(frame, DataFrame):

@@ -121,7 +121,7 @@ def needs(features: Sequence[Feature], views: Mapping[str, FeatureView]) -> dict
         view, longest = views[name], dict[str, int]()
         for part in view.needed([feature.name for feature in features if feature.view == name]):
             if part.kind != "derived":
-                longest[part.view] = max(longest.get(part.view, 0), part.days or 0)
+                longest[part.view] = max(longest.get(part.view, 0), part.reach)
         found[name] = [Need(view.by_name[below], days) for below, days in longest.items()]
     return found
 

@@ -15,7 +15,7 @@ from strata.features.definitions.feature import Feature
 from strata.features.definitions.missing_values import missing_rule
 from strata.features.definitions.selection import select_features, select_views
 from strata.features.definitions.view import FeatureView
-from strata.features.engine.compute import compute_features, plan_passes
+from strata.features.engine.compute import compute_features, plan_passes, with_plans
 from strata.features.engine.inputs import (
     FeatureError,
     FeatureTypeError,
@@ -150,9 +150,15 @@ class FeatureStore:
         return found
 
     def plan(self, features: str | Sequence[str] = "*") -> str:
-        """What computing these features takes: one line a pass, with scans and shuffles, then the derived ones."""
+        """What computing these features takes: one line per pass, with scans and shuffles, then the derived ones.
+
+        A pass of windows says whether it takes a join, and why it can't do without. Reads the schemas of tables and
+        no rows. Raises ``FeatureError`` as ``chosen`` does, and when a view's ``prepare`` looks at other rows.
+        """
         chosen = self.chosen(features)
         passes, later = plan_passes(chosen, self.views)
+        there = {name for step in passes for name in step.view.tables if self._tables.version(name) is not None}
+        passes = with_plans(passes, {name: self._tables.read(name) for name in there})
         lines = [f"{len(chosen)} features, {len(passes)} passes, {sum(p.shuffles for p in passes)} shuffles"]
         lines += [f"- {step}" for step in passes]
         return "\n".join(lines + ([f"- {len(later)} derived, no scan, no shuffle"] if later else []))

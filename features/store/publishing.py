@@ -262,7 +262,7 @@ def _dirty(
     if below := _below(views):
         return reduce(DataFrame.unionByName, [_dirty(tables, [one], since, days) for one in below]).distinct()
     view, parts = views[0], []
-    longest = max((f.days or 0 for one in views for f in one.all_features.values()), default=0)
+    longest = max((f.reach for one in views for f in one.all_features.values()), default=0)
     moved = {
         name: tables.changes(name, version, newest)
         for name, version in since.items()

@@ -23,9 +23,9 @@ from strata.features.engine.inputs import (
     check_instant,
     instant,
     key_list,
+    next_midnight,
     quoted,
 )
-from strata.features.engine.windows import next_midnight
 
 AS_OF = "as_of_date"
 # Days of one commit: enough that a year takes a dozen commits, few enough that a kill loses little.

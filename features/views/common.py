@@ -15,6 +15,7 @@ from strata.features.definitions.feature import Entity
 from strata.features.definitions.items import Derived, StateValue, Windowed, derived, windowed
 from strata.features.definitions.links import Link
 from strata.features.definitions.view import FeatureView
+from strata.features.engine.aggregates import EVER, span_name
 from strata.features.governance.purposes import PURPOSES
 
 ACCOUNT = Entity("account", ("account_id",), "account_book", "since", until="until")
@@ -102,6 +103,15 @@ def since(
     last = windowed("event_ts", label=label, where=where, aggs=("last",), days=(days,), intermediate=True)
     passed = f"datediff(:at, {view}_{label}_last_{days}d)"
     return last, derived(name, passed, unit="days", description=description)
+
+
+def since_first(
+    view: str, name: str, description: str, *, label: str = "first", where: str | None = None
+) -> tuple[Windowed, Derived]:
+    """Days since the first event ever that holds ``where``, of those known by then; null without any."""
+    first = windowed("event_ts", label=label, where=where, aggs=("min",), days=(EVER,), intermediate=True)
+    passed = f"datediff(:at, {view}_{label}_min_{span_name(EVER)})"
+    return first, derived(name, passed, unit="days", description=description)
 
 
 def streak(

@@ -14,6 +14,7 @@ from strata.features import FeatureError, FeatureStore, FeatureTypeError, proxy_
 from strata.features.definitions.feature import Feature
 from strata.features.definitions.missing_values import missing_rule
 from strata.features.definitions.selection import select_views
+from strata.features.engine.aggregates import words_of_span
 from strata.features.engine.inputs import FeatureWarning
 from strata.features.governance.consent import HAS_CONSENT
 from strata.jobs.own_table.any_input import read_table
@@ -78,7 +79,7 @@ def _about(store: FeatureStore, feature: Feature, spread: str | None) -> str:
     lines = [
         feature.name,
         f"  {feature.description}; unit {feature.unit or 'none'}",
-        f"  {made}" + (f", {feature.agg} over {feature.days} days" if feature.agg else ""),
+        f"  {made}" + (f", {feature.agg} over {words_of_span(feature.days or 0)}" if feature.agg else ""),
         f"  missing: {missing_rule(feature, view)}",
         f"  view {view.name} version {view.version} ({view.definition_hash}), clocks {clocks}, of {view.entity.name}",
         f"  owner {view.owner}; personal data: {feature.personal}; purposes: {', '.join(sorted(feature.purposes))}",

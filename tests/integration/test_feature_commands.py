@@ -75,7 +75,7 @@ def test_a_plan_takes_patterns_of_features(own: Bank, capsys):
 def test_slices_are_planned_built_and_watched(own: Bank, capsys):
     assert own.run(COMMANDS["plan"], *DAYS) == 0
     printed = capsys.readouterr().out
-    assert "transaction (event_ts, known_ts)" in printed and "shuffles 5" in printed
+    assert "transaction (event_ts, known_ts)" in printed and "shuffles 2" in printed and "without a join" in printed
     assert "feature_account_income: 1 days stand, 2 are missing (1994-03-29 to 1994-03-30)" in printed
     before = {view.name: own.tables().read(feature_table(view).name).collect() for view in account_views()}
     assert own.run(COMMANDS["build"], *DAYS) == 0

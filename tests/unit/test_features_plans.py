@@ -43,9 +43,13 @@ def test_features_any_number_of_state_tables_take_one_shuffle(spark, tmp_path):
 
 
 @pytest.mark.parametrize("days", [[7], [7, 30, 90]])
-def test_features_windows_of_whole_numbers_take_one_shuffle_and_no_join(spark, tmp_path, days):
+def test_features_windows_take_one_shuffle_and_no_join(spark, tmp_path, days):
     spine, events, _ = _tables(spark, tmp_path)
-    aggs = {"amount": ["sum", "count", "mean", "max", "min", "last"], "n": ["bits"]}
+    events = events.selectExpr("*", "CAST(n AS string) AS text", "n / 7 AS ratio")
+    aggs = {
+        "amount": ["sum", "count", "mean", "max", "min", "last"], "n": ["bits"], "text": ["new", "distinct", "max"],
+        "ratio": ["sum", "std"],
+    }  # fmt: skip
     asked = {"key": "key", "at": "ts", "event_ts": "ts", "known_ts": "ts", "days": days, "aggs": aggs}
     plan = plan_of(windowed_aggregates(spine, events, **asked))
     assert count(plan, "Exchange") == 1
@@ -57,8 +61,9 @@ def test_features_windows_of_whole_numbers_take_one_shuffle_and_no_join(spark, t
 
 @pytest.mark.parametrize("days", [[7], [7, 30, 90]])
 @pytest.mark.parametrize("aggs", [["sum", "distinct"], ["sum", "distinct", "last", "mean"]])
-def test_features_windows_shuffle_events_once_whatever_is_asked(spark, tmp_path, days, aggs):
+def test_features_windows_by_a_join_shuffle_events_once_whatever_is_asked(spark, tmp_path, days, aggs):
     spine, events, _ = _tables(spark, tmp_path)
+    spine = spine.withColumn("list", F.array())
     asked = {"key": "key", "at": "ts", "event_ts": "ts", "known_ts": "ts", "days": days, "aggs": {"amount": aggs}}
     plan = plan_of(windowed_aggregates(spine, events, **asked))
     assert count(plan, "Exchange") == 4
@@ -73,7 +78,7 @@ def test_features_windows_shuffle_events_once_whatever_is_asked(spark, tmp_path,
 @pytest.mark.parametrize("event_id", [None, "n"])
 def test_features_tiles_add_no_shuffle(spark, tmp_path, event_id):
     spine, events, _ = _tables(spark, tmp_path)
-    spine = spine.withColumn("ts", F.to_date("ts"))
+    spine = spine.withColumns({"ts": F.to_date("ts"), "list": F.array()})
     measures = [Measure(f"{agg}_{days}d", "amount", agg, days) for agg in ("sum", "distinct") for days in (7, 90)]
     asked = {"key": "key", "at": "ts", "event_ts": "ts", "known_ts": "ts", "event_id": event_id, "measures": measures}
     plan = plan_of(aggregate_windows(spine, events, tiled=True, **asked))

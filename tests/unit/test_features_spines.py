@@ -56,7 +56,9 @@ PAYING = FeatureView(
     name="paying", source="posting", event_ts="event_ts", known_ts="known_ts", event_id=("posting_id", "person_id"),
     links=(OWNER,), items=(windowed("amount", aggs=["sum", "count"], days=[30]),), **COMMON,
 )  # fmt: skip
-LEAKY = replace(PAYING, name="leaky", prepare=against_the_usual)
+LEAKY = replace(
+    PAYING, name="leaky", prepare=against_the_usual, prepare_across_rows="so that the leakage check has a leak to find"
+)
 RATED = FeatureView(
     name="rated", source="rating", valid_from="event_ts", known_ts="known_ts", items=(state("grade"),), **COMMON
 )

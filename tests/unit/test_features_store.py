@@ -168,8 +168,8 @@ def test_features_of_one_table_share_one_pass(spark, bank):
     passes, _ = plan_passes(chosen, store.views)
     assert [step.view.source for step in passes] == ["transaction", "account"]
     text = store.plan()
-    assert text.splitlines()[0] == f"{len(chosen)} features, 2 passes, 6 shuffles"
-    assert "scans: transaction 1, spine 2, shuffles 5" in text
+    assert text.splitlines()[0] == f"{len(chosen)} features, 2 passes, 3 shuffles"
+    assert "windows up to 365 days without a join, scans: transaction 1, spine 1, shuffles 2" in text
 
 
 def test_features_snapshot_has_accounts_of_that_morning(spark, bank):
