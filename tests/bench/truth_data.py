@@ -21,7 +21,7 @@ from tests.bench.kept import HERE, SCRATCH, stamp_of
 from tests.bench.meter import run_job
 
 SHARED = HERE.parents[1].parent / "shared" / "data"
-GERMAN = HERE.parent / "golden" / "german_credit" / "german.csv.gz"
+GERMAN = HERE.parent / "data" / "german_credit" / "german.csv.gz"
 ID, GROUP, BAD, WHEN, FOLDS, SEED = "row_id", "group_id", "bad", "when", 5, 20261031
 TEST_SHARE = 0.3
 # The first rows of CoIL 2000 are its training set.
