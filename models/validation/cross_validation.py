@@ -46,7 +46,8 @@ class CrossValidation:
         """The mean over folds with Nadeau and Bengio's corrected resampled t interval.
 
         The naive t interval is too narrow because training sets overlap; the variance is therefore
-        multiplied by 1/J + test/train rows instead of 1/J (J folds in all).
+        multiplied by 1/J + test/train rows instead of 1/J (J folds in all). Ends beyond what the measure can be
+        are cut off.
         """
         return fold_interval(self.folds, measure, level=level)
 
@@ -90,7 +91,8 @@ def fold_difference(
 
 def fold_interval(folds: pd.DataFrame, measure: str = "auc", *, level: float = 0.95) -> Interval:
     """``CrossValidation.interval`` of a frame like its ``folds``."""
-    return _corrected_t(folds[measure], folds, level)[0]
+    found = _corrected_t(folds[measure], folds, level)[0]
+    return found._replace(low=max(found.low, 0.0), high=min(found.high, 1.0))
 
 
 def _corrected_t(values: pd.Series, folds: pd.DataFrame, level: float) -> tuple[Interval, float]:

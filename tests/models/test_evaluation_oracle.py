@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
+import pandas as pd
 import pytest
 from scipy.stats import ks_2samp
 from sklearn.linear_model import LogisticRegression
@@ -23,6 +24,7 @@ from strata.models.evaluation.discrimination import (
     roc_points,
 )
 from strata.models.evaluation.score_table import ScoreTable, score_table
+from strata.models.validation.cross_validation import fold_interval
 
 pytestmark = pytest.mark.oracle
 
@@ -97,3 +99,15 @@ def test_a_spark_table_equals_the_arrays_exactly_and_on_the_grid(spark, monkeypa
         score_table(data.union(spark.sql("SELECT 0, double('nan')")), target="bad")
     with pytest.raises(ValueError, match="goods and bads"):
         score_table(data.where("bad = 1"), target="bad")
+
+
+def test_intervals_of_few_folds_end_where_the_measure_does():
+    folds = pd.DataFrame({"auc": [0.6, 1.0, 0.7, 1.0, 0.5], "ks": [0.1, 0.2, 0.1, 0.9, 0.1]})
+    folds = folds.assign(test_rows=24, train_rows=96)
+    for measure in ("auc", "ks"):
+        found, values = fold_interval(folds, measure), folds[measure]
+        half = 2.7764451 * values.std() * (1 / 5 + 1 / 4) ** 0.5
+        assert found.value == pytest.approx(values.mean())
+        assert found.low == pytest.approx(max(values.mean() - half, 0))
+        assert found.high == pytest.approx(min(values.mean() + half, 1))
+    assert fold_interval(folds, "auc").high == 1 and fold_interval(folds, "ks").low == 0
