@@ -123,7 +123,7 @@ def test_the_run_is_tracked(answered, settings):
 def test_a_feature_set_by_the_treatment_is_warned_of(called, file, tmp_path, capsys):
     table = pd.read_csv(file, sep=";")
     rng = np.random.default_rng(1)
-    table["mood"] = rng.normal(size=len(table)) + 0.25 * (table["Arm"] == "Letter")
+    table["mood"] = rng.normal(size=len(table)) + 0.15 * (table["Arm"] == "Letter")
     table.drop(columns="opened").to_csv(tmp_path / "t.csv", index=False)
     arms = ["--treatment", "Arm", "--treated", "Letter", "--control", "No contact"]
     assert called("--input", tmp_path / "t.csv", "--outcome", "Bought", *arms, "--output", tmp_path / "out") == 0
