@@ -2,6 +2,7 @@
 
 from strata.models.binning.woe_binning import BinnedFeature, Binning, fit_binning
 from strata.models.loss.lgd_model import Lgd, LgdSpec, fit_lgd
+from strata.models.marketing.assign_offers import Assignment, AssignmentError, assign_offers
 from strata.models.model_spec import Beside, ModelSpec, Outcome, Population, TimeSplit, Variant
 from strata.models.scorecard.scorecard import Scorecard, ScorecardSpec, fit_scorecard
 from strata.models.uplift.qini import Qini, qini
@@ -14,6 +15,8 @@ from strata.models.validation.cross_validation import (
 )
 
 __all__ = [
+    "Assignment",
+    "AssignmentError",
     "Beside",
     "BinnedFeature",
     "Binning",
@@ -31,6 +34,7 @@ __all__ = [
     "Uplift",
     "UpliftSpec",
     "Variant",
+    "assign_offers",
     "cross_validate",
     "fit_binning",
     "fit_lgd",

@@ -1,0 +1,1 @@
+"""Whom to invite with what: offers assigned under limits."""

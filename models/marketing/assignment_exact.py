@@ -1,0 +1,109 @@
+"""Assignments by linear and integer programming with HiGHS: exact, for as many candidates as it can hold.
+
+What prices can't settle, blocks with candidates of nearly equal net worth, is a small problem of its own, the core of
+the large one (Balas and Zemel 1980); a small problem is its own core.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+from scipy import sparse
+from scipy.optimize import Bounds, LinearConstraint, linprog, milp
+
+from strata.models.marketing.assignment_dual import Prices
+from strata.models.marketing.assignment_problem import Flags, Floats, Places, Problem
+
+# A share of a row this near to 0 or 1 is one.
+WHOLE = 1e-6
+# The integer search ends at this gap, or after so many nodes: by work, not by time, so that answers repeat.
+GAP, NODES = 1e-7, 2_000
+
+
+@dataclass(frozen=True)
+class _System:
+    """``matrix @ x <= ends`` and 0 <= x <= upper: the shares of all rows, then the missing places of minimums.
+
+    Rows of the matrix: blocks, maximums (limits ``capped``), minimums (limits ``wanted``), all missing places.
+    """
+
+    matrix: sparse.csr_array
+    ends: Floats
+    upper: Floats
+    capped: Places
+    wanted: Places
+
+
+def exact_choice(problem: Problem) -> tuple[Flags, Prices]:
+    """The chosen rows, and the prices of the linear programme.
+
+    Minimums must be feasible with ``problem.missing`` places missing, see ``smallest_shortfall``. The linear
+    programme's answer is nearly always whole; where it isn't, integers are searched for.
+    """
+    system = _system(problem)
+    found = linprog(
+        _costs(problem, system),
+        A_ub=system.matrix,
+        b_ub=system.ends,
+        bounds=np.column_stack([np.zeros(len(system.upper)), system.upper]),
+        method="highs",
+    )
+    if found.status:
+        raise RuntimeError(f"linear programme of {problem.rows} candidates: {found.message}")
+    paid = np.maximum(-found.ineqlin.marginals, 0)[len(problem.start) :]
+    of_maximum, of_minimum = np.zeros(len(problem.maximum)), np.zeros(len(problem.minimum))
+    of_maximum[system.capped] = paid[: len(system.capped)]
+    of_minimum[system.wanted] = paid[len(system.capped) : -1]
+    shares = found.x[: problem.rows]
+    if (np.abs(shares - np.round(shares)) >= WHOLE).any():
+        shares = _whole(_costs(problem, system), system)[: problem.rows]
+    return shares > 0.5, Prices(of_maximum, of_minimum)
+
+
+def smallest_shortfall(problem: Problem) -> tuple[float, Floats]:
+    """The fewest places by which minimums must be missed together, and by how many each then is."""
+    short = np.zeros(len(problem.minimum))
+    if not (problem.minimum > 0).any():
+        return 0.0, short
+    system = _system(replace(problem, missing=float(problem.minimum.sum())))
+    costs = np.append(np.zeros(problem.rows), np.ones(len(system.wanted)))
+    short[system.wanted] = np.round(_whole(costs, system)[problem.rows :])
+    return float(short.sum()), short
+
+
+def _costs(problem: Problem, system: _System) -> Floats:
+    return np.append(-problem.value, np.zeros(len(system.wanted)))
+
+
+def _system(problem: Problem) -> _System:
+    rows, blocks = np.arange(problem.rows), len(problem.start)
+    capped, wanted = np.flatnonzero(np.isfinite(problem.maximum)), np.flatnonzero(problem.minimum > 0)
+    in_block = sparse.csr_array((np.ones(problem.rows), (problem.block, rows)), shape=(blocks, problem.rows))
+    counted = sparse.csr_array(problem.member[problem.cell].T)
+    count = len(wanted)
+    matrix = sparse.block_array(
+        [
+            [sparse.vstack([in_block, counted[capped]]), sparse.csr_array((blocks + len(capped), count))],
+            [-counted[wanted], -sparse.eye_array(count)],
+            [sparse.csr_array((1, problem.rows)), sparse.csr_array(np.ones((1, count)))],
+        ],
+        format="csr",
+    )
+    ends = [np.ones(blocks), problem.maximum[capped], -problem.minimum[wanted], [problem.missing]]
+    most = np.minimum(problem.minimum[wanted], problem.missing)
+    return _System(matrix, np.concatenate(ends), np.append(np.ones(problem.rows), most), capped, wanted)
+
+
+def _whole(costs: Floats, system: _System) -> Floats:
+    """The cheapest whole numbers of a system that has an answer."""
+    found = milp(
+        costs,
+        integrality=np.ones(len(costs)),
+        bounds=Bounds(0, system.upper),
+        constraints=LinearConstraint(system.matrix, -np.inf, system.ends),
+        options={"mip_rel_gap": GAP, "node_limit": NODES},
+    )
+    if found.x is None:
+        raise RuntimeError(f"integer programme of {len(costs)} candidates: {found.message}")
+    return np.asarray(found.x)
