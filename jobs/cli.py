@@ -31,6 +31,7 @@ MODULES = (
     "check_run",
     "scorecard",
     "uplift",
+    "assign",
     "components",
 )
 

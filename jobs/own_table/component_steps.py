@@ -13,6 +13,7 @@ from pyspark.sql import types as T
 
 from strata.graph import connected_components
 from strata.jobs.own_table.any_input import read_table
+from strata.jobs.own_table.csv_output import write_csv
 from strata.jobs.runtime.errors import InputError
 from strata.jobs.runtime.job import Context
 from strata.jobs.sources.any_table.reading import find_column
@@ -20,14 +21,6 @@ from strata.models.samples.training_rows import column
 
 # Whole numbers of a double are exact up to here, those of a long up to there.
 EXACT, LONGEST = 2**53, 2**63 - 1
-# CSV as RFC 4180 has it, which pandas, DuckDB and Excel read: quotes are doubled, blanks are kept.
-CSV = {
-    "header": True,
-    "quote": '"',
-    "escape": '"',
-    "ignoreLeadingWhiteSpace": False,
-    "ignoreTrailingWhiteSpace": False,
-}
 
 
 @dataclass(frozen=True)
@@ -160,12 +153,7 @@ def write(context: Context, found: DataFrame, folder: Path) -> None:
     with context.progress.step("write") as step:
         folder.mkdir(parents=True, exist_ok=True)
         found.write.format("delta").mode("overwrite").option("overwriteSchema", "true").save(str(folder / "components"))
-        draft = folder / "components.part"
-        found.coalesce(1).write.mode("overwrite").options(**CSV).csv(str(draft))
-        next(draft.glob("part-*.csv")).replace(folder / "components.csv")
-        for left in draft.iterdir():
-            left.unlink()
-        draft.rmdir()
+        write_csv(found, folder / "components.csv")
         sizes = found.groupBy("component").count()
         largest = sizes.orderBy(F.desc("count"), "component").limit(10).collect()
         summary = {

@@ -19,6 +19,8 @@ from strata.models.marketing.assignment_problem import Flags, Floats, Places, Pr
 WHOLE = 1e-6
 # The integer search ends at this gap, or after so many nodes: by work, not by time, so that answers repeat.
 GAP, NODES = 1e-7, 2_000
+# Places, a part of one, by which limits are loosened to find prices.
+ROOM = 1e-3
 
 
 @dataclass(frozen=True)
@@ -41,24 +43,19 @@ def exact_choice(problem: Problem) -> tuple[Flags, Prices]:
     Minimums must be feasible with ``problem.missing`` places missing, see ``smallest_shortfall``. The linear
     programme's answer is nearly always whole; where it isn't, integers are searched for.
     """
-    system = _system(problem)
-    found = linprog(
-        _costs(problem, system),
-        A_ub=system.matrix,
-        b_ub=system.ends,
-        bounds=np.column_stack([np.zeros(len(system.upper)), system.upper]),
-        method="highs",
-    )
-    if found.status:
-        raise RuntimeError(f"linear programme of {problem.rows} candidates: {found.message}")
-    paid = np.maximum(-found.ineqlin.marginals, 0)[len(problem.start) :]
-    of_maximum, of_minimum = np.zeros(len(problem.maximum)), np.zeros(len(problem.minimum))
-    of_maximum[system.capped] = paid[: len(system.capped)]
-    of_minimum[system.wanted] = paid[len(system.capped) : -1]
-    shares = found.x[: problem.rows]
+    system, costs = _system(problem), _costs(problem)
+    shares, _ = _relaxed(costs, system)
     if (np.abs(shares - np.round(shares)) >= WHOLE).any():
-        shares = _whole(_costs(problem, system), system)[: problem.rows]
-    return shares > 0.5, Prices(of_maximum, of_minimum)
+        shares = _whole(costs, system)
+    # With exactly as many places as are used a price has a range; a little more room leaves what one more brings.
+    room = np.zeros(len(system.ends))
+    room[len(problem.start) : -1] = ROOM
+    _, paid = _relaxed(costs, replace(system, ends=system.ends + room))
+    of_maximum, of_minimum = np.zeros(len(problem.maximum)), np.zeros(len(problem.minimum))
+    of_limits = paid[len(problem.start) :]
+    of_maximum[system.capped] = of_limits[: len(system.capped)]
+    of_minimum[system.wanted] = of_limits[len(system.capped) : -1]
+    return shares[: problem.rows] > 0.5, Prices(of_maximum, of_minimum)
 
 
 def smallest_shortfall(problem: Problem) -> tuple[float, Floats]:
@@ -72,8 +69,8 @@ def smallest_shortfall(problem: Problem) -> tuple[float, Floats]:
     return float(short.sum()), short
 
 
-def _costs(problem: Problem, system: _System) -> Floats:
-    return np.append(-problem.value, np.zeros(len(system.wanted)))
+def _costs(problem: Problem) -> Floats:
+    return np.append(-problem.value, np.zeros(np.count_nonzero(problem.minimum > 0)))
 
 
 def _system(problem: Problem) -> _System:
@@ -93,6 +90,15 @@ def _system(problem: Problem) -> _System:
     ends = [np.ones(blocks), problem.maximum[capped], -problem.minimum[wanted], [problem.missing]]
     most = np.minimum(problem.minimum[wanted], problem.missing)
     return _System(matrix, np.concatenate(ends), np.append(np.ones(problem.rows), most), capped, wanted)
+
+
+def _relaxed(costs: Floats, system: _System) -> tuple[Floats, Floats]:
+    """The cheapest shares of a system that has an answer, and the price of each row of its matrix."""
+    bounds = np.column_stack([np.zeros(len(costs)), system.upper])
+    found = linprog(costs, A_ub=system.matrix, b_ub=system.ends, bounds=bounds, method="highs")
+    if found.status:
+        raise RuntimeError(f"linear programme of {len(costs)} candidates: {found.message}")
+    return found.x, np.maximum(-found.ineqlin.marginals, 0)
 
 
 def _whole(costs: Floats, system: _System) -> Floats:
