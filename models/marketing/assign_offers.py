@@ -79,7 +79,7 @@ def assign_offers(
     names = {"customer": customer, "offer": offer, "value": value, "unit": unit, "channel": channel, "block": block}
     used = {role: name for role, name in names.items() if name is not None}
     _check_columns(candidates, used)
-    kinds = {role: used[role] for role in ("unit", "offer", "channel") if role in used}
+    kinds: dict[str, str] = {role: used[role] for role in ("unit", "offer", "channel") if role in used}
     bounds = _read_limits(limits, candidates, kinds)
     cells = _cells(candidates, kinds)
     rows = _collected(candidates, used, cells)

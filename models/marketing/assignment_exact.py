@@ -87,7 +87,7 @@ def _system(problem: Problem) -> _System:
         ],
         format="csr",
     )
-    ends = [np.ones(blocks), problem.maximum[capped], -problem.minimum[wanted], [problem.missing]]
+    ends = [np.ones(blocks), problem.maximum[capped], -problem.minimum[wanted], np.array([problem.missing])]
     most = np.minimum(problem.minimum[wanted], problem.missing)
     return _System(matrix, np.concatenate(ends), np.append(np.ones(problem.rows), most), capped, wanted)
 

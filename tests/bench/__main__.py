@@ -12,6 +12,7 @@ from tests.bench import (
     features,
     growth,
     identities,
+    lists,
     mules,
     network_speed,
     network_truth,
@@ -42,6 +43,7 @@ PARTS = {
     "network_mules": mules.run,
     "referrals": referrals.run,
     "villages": villages.run,
+    "lists": lists.run,
 }
 SMALL = {
     "scorecard_speed": partial(speed.run, speed.SMALL),
