@@ -1,7 +1,7 @@
 """Loans looked at again and again: which are open on each observation date and how they stand, as known then.
 
 One row a loan and observation date, with a key of its own. Models of a loan's life take their cases from here, and
-their outcomes by ``watched``; they differ in how often they look, whom they leave out and what they wait for.
+their outcomes by ``label_cases``; they differ in how often they look, whom they leave out and what they wait for.
 """
 
 from __future__ import annotations
@@ -80,7 +80,7 @@ def month_end_states(delinquency: DataFrame) -> DataFrame:
     return delinquency.withColumn("state_at", F.date_add("month_end", 1).cast("timestamp"))
 
 
-def watched(cases: DataFrame, delinquency: DataFrame, spec: LabelSpec, as_of: date) -> DataFrame:
+def label_cases(cases: DataFrame, delinquency: DataFrame, spec: LabelSpec, as_of: date) -> DataFrame:
     """The cases with ``<name>`` (1 bad, 0 good, else null) and ``outcome_state`` by the definition, from ``at`` on.
 
     A case is immature until its window, and five days in which the last report may come, have ended by ``as_of``.

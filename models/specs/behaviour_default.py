@@ -8,19 +8,19 @@ from pyspark.sql import DataFrame
 
 from strata.features.outcomes.performance_labels import LabelSpec
 from strata.models.model_spec import ModelSpec, Outcome, Population, Tables
-from strata.models.samples.loan_panel import CASE_COLUMNS, READS, STATE_NAMES, loan_panel, month_end_states, watched
+from strata.models.samples.loan_panel import CASE_COLUMNS, READS, STATE_NAMES, label_cases, loan_panel, month_end_states
 
 LABEL = LabelSpec(name="is_bad", key="loan_id", bad_dpd=60, indeterminate_dpd=30, window_months=6, day="state_at")
 
 
-def cases(tables: Tables, as_of: date) -> DataFrame:
+def monthly_cases(tables: Tables, as_of: date) -> DataFrame:
     """Open loans less than 30 days past due, on the first of each month: later stages are for collections."""
     return loan_panel(tables, as_of).where("dpd_now < 30")
 
 
-def outcomes(rows: DataFrame, tables: Tables, as_of: date) -> DataFrame:
+def with_outcomes(rows: DataFrame, tables: Tables, as_of: date) -> DataFrame:
     """The worst month end of six months."""
-    return watched(rows, month_end_states(tables["delinquency"]), LABEL, as_of)
+    return label_cases(rows, month_end_states(tables["delinquency"]), LABEL, as_of)
 
 
 SPEC = ModelSpec(
@@ -32,12 +32,12 @@ SPEC = ModelSpec(
         key="case_id",
         columns=CASE_COLUMNS,
         reads=READS,
-        cases=cases,
+        cases=monthly_cases,
     ),
     outcome=Outcome(
         description="Bad: 60 days past due or more at a month end within six months. Indeterminate: 30 to 59 days.",
         reads=("delinquency",),
-        label=outcomes,
+        label=with_outcomes,
     ),
     features=("allowed:*", *STATE_NAMES),
     purpose="credit_risk",

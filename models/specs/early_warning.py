@@ -8,21 +8,21 @@ from pyspark.sql import DataFrame
 
 from strata.features.outcomes.performance_labels import LabelSpec
 from strata.models.model_spec import ModelSpec, Outcome, Population, Tables
-from strata.models.samples.loan_panel import CASE_COLUMNS, READS, STATE_NAMES, loan_panel, month_end_states, watched
+from strata.models.samples.loan_panel import CASE_COLUMNS, READS, STATE_NAMES, label_cases, loan_panel, month_end_states
 
 # Days between observations. A book of many loans makes many cases: 28 asks for a quarter of the work.
 EVERY_DAYS = 7
 LABEL = LabelSpec(name="is_bad", key="loan_id", bad_dpd=30, window_months=3, day="state_at")
 
 
-def cases(tables: Tables, as_of: date) -> DataFrame:
+def weekly_cases(tables: Tables, as_of: date) -> DataFrame:
     """Open loans less than 30 days past due, every Monday."""
     return loan_panel(tables, as_of, every=EVERY_DAYS).where("dpd_now < 30")
 
 
-def outcomes(rows: DataFrame, tables: Tables, as_of: date) -> DataFrame:
+def with_outcomes(rows: DataFrame, tables: Tables, as_of: date) -> DataFrame:
     """The worst month end of three months."""
-    return watched(rows, month_end_states(tables["delinquency"]), LABEL, as_of)
+    return label_cases(rows, month_end_states(tables["delinquency"]), LABEL, as_of)
 
 
 SPEC = ModelSpec(
@@ -34,12 +34,12 @@ SPEC = ModelSpec(
         key="case_id",
         columns=CASE_COLUMNS,
         reads=READS,
-        cases=cases,
+        cases=weekly_cases,
     ),
     outcome=Outcome(
         description="Bad: 30 days past due or more at a month end within three months.",
         reads=("delinquency",),
-        label=outcomes,
+        label=with_outcomes,
     ),
     features=("allowed:*", *STATE_NAMES),
     purpose="monitoring",
