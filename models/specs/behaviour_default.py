@@ -7,7 +7,7 @@ from datetime import date
 from pyspark.sql import DataFrame
 
 from strata.features.outcomes.performance_labels import LabelSpec
-from strata.models.model_spec import ModelSpec, Outcome, Population, Tables
+from strata.models.model_spec import ModelSpec, Outcome, Population, Tables, TimeSplit
 from strata.models.samples.loan_panel import CASE_COLUMNS, READS, STATE_NAMES, label_cases, loan_panel, month_end_states
 
 LABEL = LabelSpec(name="is_bad", key="loan_id", bad_dpd=60, indeterminate_dpd=30, window_months=6, day="state_at")
@@ -42,6 +42,7 @@ SPEC = ModelSpec(
     features=("allowed:*", *STATE_NAMES),
     purpose="credit_risk",
     coverage="flag",
+    split=TimeSplit(outcome_months=6),
     card={"max_features": 15, "signs": "right", "reasons": 3},
     repeats=1,
     outputs=("cases",),

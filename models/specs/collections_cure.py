@@ -8,7 +8,7 @@ from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
 from strata.features.outcomes.performance_labels import LabelSpec
-from strata.models.model_spec import ModelSpec, Outcome, Population, Tables
+from strata.models.model_spec import ModelSpec, Outcome, Population, Tables, TimeSplit
 from strata.models.samples.loan_panel import CASE_COLUMNS, READS, STATE_NAMES, label_cases, loan_panel, month_end_states
 
 # The worst of "nothing past due" is the cure: one such month end is enough.
@@ -52,6 +52,7 @@ SPEC = ModelSpec(
     features=("allowed:*", *STATE_NAMES),
     purpose="collection",
     coverage="flag",
+    split=TimeSplit(outcome_months=2),
     card={"max_features": 15, "signs": "right", "reasons": 3},
     repeats=1,
     outputs=("cases",),

@@ -7,7 +7,7 @@ from datetime import date
 from pyspark.sql import DataFrame
 
 from strata.features.outcomes.performance_labels import LabelSpec
-from strata.models.model_spec import ModelSpec, Outcome, Population, Tables
+from strata.models.model_spec import ModelSpec, Outcome, Population, Tables, TimeSplit
 from strata.models.samples.loan_panel import CASE_COLUMNS, READS, STATE_NAMES, label_cases, loan_panel, month_end_states
 
 # Days between observations. A book of many loans makes many cases: 28 asks for a quarter of the work.
@@ -44,6 +44,7 @@ SPEC = ModelSpec(
     features=("allowed:*", *STATE_NAMES),
     purpose="monitoring",
     coverage="flag",
+    split=TimeSplit(outcome_months=3),
     card={"max_features": 15, "signs": "right", "reasons": 3},
     repeats=1,
     outputs=("cases",),

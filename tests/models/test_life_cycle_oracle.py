@@ -11,6 +11,7 @@ from dateutil.relativedelta import relativedelta
 from pyspark.sql import functions as F
 
 from strata.conf.banks import load_bank
+from strata.jobs.modelling.validating import taught_by
 from strata.models.model_spec import ModelSpec
 from strata.models.samples.loan_panel import FRESH_DAYS, HISTORY_DAYS, LOOK_BACK_DAYS, SETTLE_DAYS
 from strata.models.specs import bank_models, behaviour_default, collections_cure, early_warning, unfilled
@@ -142,6 +143,16 @@ def test_a_day_sees_the_cases_that_it_saw_then(spark, told):
     pd.testing.assert_frame_equal(then.drop(columns=["is_bad", "outcome_state"]), kept)
     mature = then[then["is_bad"].notna()]
     assert set(mature["outcome_state"]) <= {"good", "bad"}
+
+
+@each_model
+def test_what_teaches_was_known_when_the_test_out_of_time_begins(spark, told):
+    began, split = date(2024, 3, 1), told.spec.split
+    days = [began - timedelta(days=n) for n in range(400)]
+    rows = spark.createDataFrame([(str(day),) for day in days], "day string").select(F.to_timestamp("day").alias("at"))
+    kept = {row.day for row in rows.where(taught_by(began, split)).select(F.to_date("at").alias("day")).collect()}
+    assert split.outcome_months == told.months
+    assert kept == {day for day in days if day + relativedelta(months=told.months) <= began}
 
 
 def test_the_simulated_bank_fills_them_and_the_czech_one_does_not():
