@@ -64,10 +64,15 @@ class Outcome:
 
 @dataclass(frozen=True)
 class TimeSplit:
-    """The test out of time: cases observed from ``start`` on, else the last ``share`` of the cases, no day parted."""
+    """The test out of time: cases observed from ``start`` on, else the last ``share`` of the cases, no day parted.
+
+    Only cases of at least ``outcome_months`` before it teach. Where one entity is a case again and again, a younger
+    case's outcome is in part that of a case in the test.
+    """
 
     start: date | None = None
     share: float = 0.3
+    outcome_months: int = 0
 
 
 @dataclass(frozen=True)

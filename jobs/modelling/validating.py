@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from datetime import date
 
 from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
@@ -111,12 +112,16 @@ def _difference(name: str, found: Mapping[str, CrossValidation]) -> Figure:
 def _out_of_time(spec: ModelSpec, rows: DataFrame, features: tuple[str, ...], boosted: Learner) -> list[Figure]:
     """Scorecard and challenger taught on the earlier cases and tested on the later ones."""
     later = test_rows(rows, spec.split)
-    early, late = rows.where(~later), rows.where(later)
+    late = rows.where(later)
+    began = late.agg(F.min(F.to_date("at"))).head()
+    if began is None or began[0] is None:
+        return []
+    early = rows.where(~later & taught_by(began[0], spec.split))
     sides = [dict(side.groupBy(spec.target).count().collect()) for side in (early, late)]
     if any(side.get(outcome, 0) == 0 for side in sides for outcome in (0, 1)):
         return []
-    began = late.agg(F.min("at")).head()
-    note = f"taught on cases before {began[0]:%Y-%m-%d}, tested on those from then on" if began else ""
+    apart = f" by {spec.split.outcome_months} months or more" if spec.split.outcome_months else ""
+    note = f"taught on cases before {began[0]:%Y-%m-%d}{apart}, tested on those from then on"
     card = fit_scorecard(early, spec.scorecard(features))
     scored = {SCORECARD: card.score(late), BOOSTED: boosted(early)(late)}
     figures = []
@@ -134,6 +139,11 @@ def test_rows(rows: DataFrame, split: TimeSplit) -> Column:
     days = rows.select(F.unix_date(F.to_date("at")).alias("day"))
     border = days.agg(F.percentile_approx("day", 1 - split.share, 10_000)).head()
     return F.unix_date(F.to_date("at")) > F.lit(border[0] if border else None)
+
+
+def taught_by(began: date, split: TimeSplit) -> Column:
+    """Whether the outcome of a case was known when the test begins, so that the case may teach."""
+    return F.add_months(F.to_date("at"), split.outcome_months) <= F.lit(began)
 
 
 def publish(context: Context, spec: ModelSpec, found: Validated, versions: Mapping[str, int]) -> None:

@@ -13,9 +13,21 @@ from strata.features.store.coverage import flag_of
 from strata.features.store.slice_contracts import feature_columns
 from strata.features.views import bank_views, network_views
 from strata.models.model_spec import ModelSpec
-from strata.models.specs import application_default, loan_default
+from strata.models.specs import (
+    application_default,
+    behaviour_default,
+    collections_cure,
+    early_warning,
+    loan_default,
+)
 
-STANDARD: tuple[ModelSpec, ...] = (loan_default.SPEC, application_default.SPEC)
+STANDARD: tuple[ModelSpec, ...] = (
+    loan_default.SPEC,
+    application_default.SPEC,
+    behaviour_default.SPEC,
+    early_warning.SPEC,
+    collections_cure.SPEC,
+)
 
 
 class ModelError(ValueError):
