@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 import pandas as pd
 
@@ -13,6 +15,13 @@ from strata.models.samples.development_sample import TEST, TRAIN
 from strata.models.uplift.qini import Estimate, Floats
 
 MOST_DRIVERS, MOST_BALANCE, POINTS = 15, 12, 101
+# What the figures of ``metrics.json`` are called for a reader.
+FIGURES = {
+    "ate": "average effect",
+    "area": "Qini area above random",
+    "normalised": "Qini, of the perfect curve",
+    "net_gain": "net gain per head at the best share",
+} | {f"uplift_at_{100 * share:.0f}": f"effect in the best {share:.0%}" for share in SHARES}
 
 
 def page(table: Experiment, fitted: FittedModel, tested: TestedModel) -> Page:
@@ -104,7 +113,7 @@ def _curve(tested: TestedModel) -> Section:
         "95 % interval": _outline(grid, low, high),
     }
     svg = charts.lines(curves, xlabel="share of rows treated, best first", ylabel="gain per head of all rows")
-    rows = [(name.replace("_", " "), float(value), value.low, value.high) for name, value in tested.figures().items()]
+    rows = [(FIGURES[name], float(value), value.low, value.high) for name, value in tested.figures().items()]
     lead = "The gain is what would be added to the mean outcome of all rows if this share of them were treated."
     figure = Figure(svg, "Above the straight line the model finds those whom the treatment moves.")
     return Section("Qini curve", lead, [], [figure], [Sheet(["figure", "value", "low", "high"], rows, "On the test")])
@@ -115,8 +124,8 @@ def _points(shares: Floats, values: Floats) -> tuple[list[float], list[float]]:
 
 
 def _outline(x: Floats, low: Floats, high: Floats) -> tuple[list[float], list[float]]:
-    """An interval as one line: along its lower ends and back along the upper ones."""
-    return [*x.tolist(), *x[::-1].tolist()], [*low.tolist(), *high[::-1].tolist()]
+    """An interval as one curve with a gap: along its lower ends, then along the upper ones."""
+    return [*x.tolist(), math.nan, *x.tolist()], [*low.tolist(), math.nan, *high.tolist()]
 
 
 def _deciles(tested: TestedModel) -> Section:
@@ -168,7 +177,8 @@ def _money(table: Experiment, tested: TestedModel) -> Section:
 def _data(table: Experiment, fitted: FittedModel) -> Section:
     """What was read, what each column is, which shapes of trees were tried."""
     left_out = pd.DataFrame({"not used": list(table.roles.reasons.values())})
-    trials = pd.DataFrame([vars(trial) for trial in fitted.model.trials])
+    tried = [(trial.recipe, trial.r_loss, "yes" if trial.chosen else "") for trial in fitted.model.trials]
+    trials = pd.DataFrame(tried, columns=["shape", "loss", "chosen"])
     lead = f"{len(table.roles.features)} columns are features; the others, {len(left_out)} and the treatment, are not."
     sheets = [sheet(left_out, "Columns that are no features", folded=True)] if len(left_out) else []
     sheets.append(sheet(trials, "Shapes of trees that were tried, and one effect for all: loss on rows held out"))
