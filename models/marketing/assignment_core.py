@@ -35,10 +35,9 @@ def solve(problem: Problem) -> Solution:
         nothing = np.zeros(len(problem.minimum))
         return Solution(np.zeros(0, bool), Prices(nothing, nothing), 0.0, float(problem.minimum.sum()))
     if problem.rows <= EXACT_ROWS:
-        missing, _ = smallest_shortfall(problem)
-        allowed = replace(problem, missing=missing)
-        chosen, prices = exact_choice(allowed)
-        return Solution(chosen, prices, dual_bound(allowed, prices), missing)
+        least, _ = smallest_shortfall(problem)
+        chosen, prices, missing = exact_choice(replace(problem, missing=least), thorough=True)
+        return Solution(chosen, prices, dual_bound(replace(problem, missing=missing), prices), missing)
     return _solve_by_core(problem)
 
 
@@ -59,7 +58,7 @@ def _solve_by_core(problem: Problem) -> Solution:
         core = core | more
     chosen = np.zeros(problem.rows, bool)
     chosen[fixed[fixed >= 0]] = True
-    part, refined = exact_choice(replace(inside, missing=missing))
+    part, refined, _ = exact_choice(replace(inside, missing=missing), thorough=False)
     chosen[np.flatnonzero(core[reachable.block])[part]] = True
     final = replace(reachable, missing=float(np.maximum(reachable.minimum - reachable.usage(chosen), 0).sum()))
     best = min((prices, refined), key=lambda one: dual_bound(final, one))

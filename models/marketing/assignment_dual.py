@@ -20,7 +20,9 @@ from strata.models.marketing.assignment_problem import Floats, Problem
 TEMPERATURES, STEPS = (0.3, 0.1, 0.03, 0.01, 0.003), 40
 TOLERANCE = 1e-9
 # Above so many candidates a tenth of the blocks finds the prices first, under a tenth of the limits.
-MANY_ROWS, SAMPLE, LAST = 500_000, 10, 2
+MANY_ROWS, SAMPLE, LAST, DRAW = 500_000, 10, 2, 20261201
+# No price is above so many spreads of values: that of a minimum that can't be met would have no end.
+MOST = 1e3
 
 
 @dataclass(frozen=True)
@@ -48,9 +50,14 @@ def find_prices(problem: Problem) -> Prices:
     if problem.rows <= MANY_ROWS:
         nothing = np.zeros(len(problem.minimum))
         return _descended(problem, Prices(nothing, nothing), TEMPERATURES)
-    is_drawn = np.random.default_rng(0).integers(SAMPLE, size=len(problem.start)) == 0
+    is_drawn = np.random.default_rng(DRAW).integers(SAMPLE, size=len(problem.start)) == 0
     part = problem.part(is_drawn[problem.block]).with_limits(problem.minimum / SAMPLE, problem.maximum / SAMPLE)
-    return _descended(problem, find_prices(part), TEMPERATURES[-LAST:])
+    begin = find_prices(part)
+    if max(begin.of_maximum.max(), begin.of_minimum.max()) < MOST * np.std(part.value) / 2:
+        return _descended(problem, begin, TEMPERATURES[-LAST:])
+    # The part can't meet a minimum, so its prices say nothing.
+    nothing = np.zeros(len(problem.minimum))
+    return _descended(problem, Prices(nothing, nothing), TEMPERATURES)
 
 
 def _descended(problem: Problem, begin: Prices, temperatures: Sequence[float]) -> Prices:
@@ -82,7 +89,7 @@ def _descended(problem: Problem, begin: Prices, temperatures: Sequence[float]) -
             (share * spread,),
             "L-BFGS-B",
             jac=True,
-            bounds=[(0, None)] * len(vector),
+            bounds=[(0, MOST)] * len(vector),
             options={"maxiter": STEPS, "ftol": TOLERANCE},
         )
         vector = found.x

@@ -19,6 +19,7 @@ from strata.models.marketing.assignment_problem import Flags, Floats, Places, Pr
 WHOLE = 1e-6
 # The integer search ends at this gap, or after so many nodes: by work, not by time, so that answers repeat.
 GAP, NODES = 1e-7, 2_000
+INFEASIBLE = 2
 # Places, a part of one, by which limits are loosened to find prices.
 ROOM = 1e-3
 
@@ -37,16 +38,37 @@ class _System:
     wanted: Places
 
 
-def exact_choice(problem: Problem) -> tuple[Flags, Prices]:
-    """The chosen rows, and the prices of the linear programme.
+def exact_choice(problem: Problem, *, thorough: bool) -> tuple[Flags, Prices, float]:
+    """The chosen rows, the prices of the linear programme, and the places of minimums that are missing.
 
-    Minimums must be feasible with ``problem.missing`` places missing, see ``smallest_shortfall``. The linear
-    programme's answer is nearly always whole; where it isn't, integers are searched for.
+    ``problem.missing`` is where the places that may be missing begin: one more where no whole rows do with so few. The
+    linear programme's answer is nearly always whole. Where it isn't, integers are searched for: among all rows if
+    ``thorough``, else first among those of the few blocks that were parted.
     """
+    shares, prices = _linear_choice(problem)
+    while (chosen := _whole_choice(problem, shares, thorough)) is None:
+        problem = replace(problem, missing=problem.missing + 1)
+        shares, prices = _linear_choice(problem)
+    return chosen, prices, problem.missing
+
+
+def smallest_shortfall(problem: Problem) -> tuple[float, Floats]:
+    """By how many places minimums must be missed together at the least, and where; by a linear programme."""
+    short = np.zeros(len(problem.minimum))
+    if not (problem.minimum > 0).any():
+        return 0.0, short
+    system = _system(replace(problem, missing=float(problem.minimum.sum())))
+    costs = np.append(np.zeros(problem.rows), np.ones(len(system.wanted)))
+    shares, _ = _relaxed(costs, system)
+    missing = shares[problem.rows :]
+    short[system.wanted] = np.ceil(missing - WHOLE)
+    return float(np.ceil(missing.sum() - WHOLE)), short
+
+
+def _linear_choice(problem: Problem) -> tuple[Floats, Prices]:
+    """Shares of rows, and what one more place of each limit brings."""
     system, costs = _system(problem), _costs(problem)
     shares, _ = _relaxed(costs, system)
-    if (np.abs(shares - np.round(shares)) >= WHOLE).any():
-        shares = _whole(costs, system)
     # With exactly as many places as are used a price has a range; a little more room leaves what one more brings.
     room = np.zeros(len(system.ends))
     room[len(problem.start) : -1] = ROOM
@@ -55,18 +77,25 @@ def exact_choice(problem: Problem) -> tuple[Flags, Prices]:
     of_limits = paid[len(problem.start) :]
     of_maximum[system.capped] = of_limits[: len(system.capped)]
     of_minimum[system.wanted] = of_limits[len(system.capped) : -1]
-    return shares[: problem.rows] > 0.5, Prices(of_maximum, of_minimum)
+    return shares[: problem.rows], Prices(of_maximum, of_minimum)
 
 
-def smallest_shortfall(problem: Problem) -> tuple[float, Floats]:
-    """The fewest places by which minimums must be missed together, and by how many each then is."""
-    short = np.zeros(len(problem.minimum))
-    if not (problem.minimum > 0).any():
-        return 0.0, short
-    system = _system(replace(problem, missing=float(problem.minimum.sum())))
-    costs = np.append(np.zeros(problem.rows), np.ones(len(system.wanted)))
-    short[system.wanted] = np.round(_whole(costs, system)[problem.rows :])
-    return float(short.sum()), short
+def _whole_choice(problem: Problem, shares: Floats, thorough: bool) -> Flags | None:
+    """Whole rows near the shares; None where there are none with so few places missing."""
+    is_parted = np.abs(shares - np.round(shares)) >= WHOLE
+    if not is_parted.any():
+        return shares > 0.5
+    if not thorough:
+        is_open = np.isin(problem.block, problem.block[is_parted])
+        chosen = (shares > 0.5) & ~is_open
+        used = problem.usage(chosen)
+        left = np.maximum(problem.minimum - used, 0), problem.maximum - used
+        rest = problem.part(is_open).with_limits(*left, problem.missing)
+        if (found := _whole(_costs(rest), _system(rest))) is not None:
+            chosen[is_open] = found[: rest.rows] > 0.5
+            return chosen
+    found = _whole(_costs(problem), _system(problem))
+    return None if found is None else found[: problem.rows] > 0.5
 
 
 def _costs(problem: Problem) -> Floats:
@@ -101,8 +130,8 @@ def _relaxed(costs: Floats, system: _System) -> tuple[Floats, Floats]:
     return found.x, np.maximum(-found.ineqlin.marginals, 0)
 
 
-def _whole(costs: Floats, system: _System) -> Floats:
-    """The cheapest whole numbers of a system that has an answer."""
+def _whole(costs: Floats, system: _System) -> Floats | None:
+    """The cheapest whole numbers of a system; None where it has none."""
     found = milp(
         costs,
         integrality=np.ones(len(costs)),
@@ -110,6 +139,8 @@ def _whole(costs: Floats, system: _System) -> Floats:
         constraints=LinearConstraint(system.matrix, -np.inf, system.ends),
         options={"mip_rel_gap": GAP, "node_limit": NODES},
     )
+    if found.status == INFEASIBLE:
+        return None
     if found.x is None:
         raise RuntimeError(f"integer programme of {len(costs)} candidates: {found.message}")
     return np.asarray(found.x)
