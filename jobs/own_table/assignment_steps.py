@@ -20,7 +20,7 @@ from strata.jobs.runtime.errors import InputError, UsageError
 from strata.jobs.runtime.job import Context
 from strata.jobs.sources.any_table.csv_types import Role
 from strata.jobs.sources.any_table.reading import AnyTable, find_column
-from strata.models.marketing.assign_offers import LIMIT_COLUMNS, Assignment, assign_offers
+from strata.models.marketing.assign_offers import KINDS, LIMIT_COLUMNS, Assignment, assign_offers
 from strata.models.samples.training_rows import column
 
 KEYS, REQUIRED = ("customer", "offer", "unit", "channel", "block"), ("customer", "offer", "value")
@@ -28,11 +28,10 @@ KEYS, REQUIRED = ("customer", "offer", "unit", "channel", "block"), ("customer",
 
 @dataclass(frozen=True)
 class Inputs:
-    """The candidates, which of their columns plays which part, their columns' names in the file, and the limits."""
+    """The candidates, which of their columns plays which part, and the limits."""
 
     candidates: DataFrame
     roles: dict[str, str]
-    names: dict[str, str]
     limits: DataFrame
 
 
@@ -47,7 +46,7 @@ def read(context: Context) -> Inputs:
         limits = _limits(context, options.limits)
         candidates = context.keep(table.rows)
         step.says(f"{candidates.count():,} candidates, {limits.count():,} limits")
-    return Inputs(candidates, roles, dict(table.names), limits)
+    return Inputs(candidates, roles, limits)
 
 
 def _roles(table: AnyTable, asked: dict[str, str | None]) -> dict[str, str]:
@@ -64,7 +63,7 @@ def _roles(table: AnyTable, asked: dict[str, str | None]) -> dict[str, str]:
 
 
 def _limits(context: Context, path: Path) -> DataFrame:
-    kinds: dict[str, Role] = dict.fromkeys(("unit", "offer", "channel"), "identifier")
+    kinds: dict[str, Role] = dict.fromkeys(KINDS, "identifier")
     table = read_table(context, path, roles=kinds, untouched=[*kinds])
     found = {name: find_column(table.names, name) for name in LIMIT_COLUMNS}
     if found["minimum"] is None and found["maximum"] is None:
@@ -82,7 +81,7 @@ def assign(context: Context, inputs: Inputs) -> tuple[Assignment, float]:
         found = assign_offers(inputs.candidates, **inputs.roles, limits=inputs.limits)
         step.says(f"worth {found.value:,.2f}; at most {found.bound:,.2f} is possible (gap {found.gap:.4%})")
     for row in found.shortfalls.itertuples():
-        what = ", ".join(f"{role} {getattr(row, role)}" for role in LIMIT_COLUMNS[:3] if getattr(row, role) is not None)
+        what = ", ".join(f"{role} {getattr(row, role)}" for role in KINDS if getattr(row, role) is not None)
         context.progress.line(
             f"warning: {what or 'all'}: {row.missing:,} of the minimum of {row.minimum:,} are missing"
         )

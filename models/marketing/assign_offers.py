@@ -8,15 +8,17 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-from pyspark.sql import Column, DataFrame
+from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 from pyspark.sql import types as T
 from scipy import sparse
 
 from strata.models.marketing.assignment_core import Solution, solve
 from strata.models.marketing.assignment_problem import Floats, Places, Problem
+from strata.models.samples.training_rows import column
 
-LIMIT_COLUMNS = ("unit", "offer", "channel", "minimum", "maximum")
+KINDS = ("unit", "offer", "channel")
+LIMIT_COLUMNS = (*KINDS, "minimum", "maximum")
 # More kinds of candidates (a unit's offer by a channel), or limits, than any bank has: they are held on the driver.
 MOST_KINDS = 1_000_000
 
@@ -73,13 +75,14 @@ def assign_offers(
     missed by as few places as possible and listed. The same candidates give the same answer,
     whatever their order and partitions.
 
-    One scan of the candidates, whose keys, kinds and values are brought to the driver: some 40 bytes each, 10 million
-    take 2 GB while solving. One join gives the chosen rows their other columns. Raises ``AssignmentError``.
+    Two scans of the candidates, for their kinds (one shuffle) and for their keys, kinds and values, which are
+    brought to the driver: some 40 bytes each, 10 million take 3 GB while solving. ``chosen`` is a third, with
+    one join. Raises ``AssignmentError``.
     """
     names = {"customer": customer, "offer": offer, "value": value, "unit": unit, "channel": channel, "block": block}
     used = {role: name for role, name in names.items() if name is not None}
     _check_columns(candidates, used)
-    kinds: dict[str, str] = {role: used[role] for role in ("unit", "offer", "channel") if role in used}
+    kinds: dict[str, str] = {role: used[role] for role in KINDS if role in used}
     bounds = _read_limits(limits, candidates, kinds)
     cells = _cells(candidates, kinds)
     rows = _collected(candidates, used, cells)
@@ -112,7 +115,7 @@ def _read_limits(limits: DataFrame, candidates: DataFrame, kinds: Mapping[str, s
     missing = [name for name in LIMIT_COLUMNS if name not in limits.columns]
     if missing:
         raise AssignmentError(f"limits: lacks the columns {missing}; needs {list(LIMIT_COLUMNS)}, null meaning any")
-    texts = {role: F.col(role).cast("string") for role in ("unit", "offer", "channel")}
+    texts = {role: F.col(role).cast("string") for role in KINDS}
     typed = {role: F.col(role).cast(candidates.schema[name].dataType) for role, name in kinds.items()}
     ends = {end: F.col(end).cast("double") for end in ("minimum", "maximum")}
     asked = limits.select(
@@ -121,10 +124,12 @@ def _read_limits(limits: DataFrame, candidates: DataFrame, kinds: Mapping[str, s
         *(cast.alias(end) for end, cast in ends.items()),
         *(F.col(end).isNotNull().alias(f"_{end}") for end in ends),
     )
-    read = asked.limit(MOST_KINDS).collect()
+    read = asked.limit(MOST_KINDS + 1).collect()
+    if len(read) > MOST_KINDS:
+        raise AssignmentError(f"limits: more than {MOST_KINDS:,} rows")
     for row in read:
         _check_limit(row.asDict(), kinds)
-    columns = {role: [row[role] for row in read] for role in ("unit", "offer", "channel")}
+    columns = {role: [row[role] for row in read] for role in KINDS}
     low = [0 if row["minimum"] is None else int(np.ceil(row["minimum"])) for row in read]
     high = [np.inf if row["maximum"] is None else np.floor(row["maximum"]) for row in read]
     found = pd.DataFrame({name: pd.Series(values, dtype=object) for name, values in columns.items()})
@@ -132,8 +137,8 @@ def _read_limits(limits: DataFrame, candidates: DataFrame, kinds: Mapping[str, s
 
 
 def _check_limit(row: Mapping[str, Any], kinds: Mapping[str, str]) -> None:
-    said = ", ".join(f"{role} {row['_' + role]}" for role in ("unit", "offer", "channel") if row["_" + role]) or "all"
-    for role in ("unit", "offer", "channel"):
+    said = ", ".join(f"{role} {row['_' + role]}" for role in KINDS if row["_" + role]) or "all"
+    for role in KINDS:
         if row["_" + role] is not None and role not in kinds:
             raise AssignmentError(f"limits: a limit on {said}, but no column of {role}s was named: pass {role}=")
         if row["_" + role] is not None and row[role] is None:
@@ -148,7 +153,7 @@ def _check_limit(row: Mapping[str, Any], kinds: Mapping[str, str]) -> None:
 
 def _cells(candidates: DataFrame, kinds: Mapping[str, str]) -> pd.DataFrame:
     """Each combination of unit, offer and channel that occurs, in order, numbered by its place. One shuffle."""
-    found = candidates.select(*(F.col(f"`{name}`").alias(role) for role, name in kinds.items())).distinct()
+    found = candidates.select(*(column(name).alias(role) for role, name in kinds.items())).distinct()
     rows = found.orderBy(*kinds).limit(MOST_KINDS + 1).collect()
     if len(rows) > MOST_KINDS:
         raise AssignmentError(f"candidates: more than {MOST_KINDS:,} combinations of {', '.join(kinds)}")
@@ -157,23 +162,20 @@ def _cells(candidates: DataFrame, kinds: Mapping[str, str]) -> pd.DataFrame:
 
 def _collected(candidates: DataFrame, used: Mapping[str, str], cells: pd.DataFrame) -> pd.DataFrame:
     """Keys, cell and value of each candidate, sorted by block, customer and cell; no key twice."""
-    wanted = {role: F.col(f"`{used[role]}`") for role in ("block", "customer") if role in used}
+    wanted = {role: column(used[role]) for role in ("block", "customer") if role in used}
     numbered = _numbered(candidates, used, cells).select(
-        *(column.alias(role) for role, column in wanted.items()),
+        *(key.alias(role) for role, key in wanted.items()),
         F.col("__cell").alias("cell"),
-        F.col(f"`{used['value']}`").cast("double").alias("value"),
-        F.col(f"`{used['offer']}`").isNull().alias("_no_offer"),
+        column(used["value"]).cast("double").alias("value"),
+        column(used["offer"]).isNull().alias("_no_offer"),
     )
     rows = numbered.toPandas()
-    for role in wanted:
-        if (count := int(rows[role].isna().sum())) > 0:
-            raise AssignmentError(f"{role}: {used[role]!r} is null in {count:,} of {len(rows):,} candidates")
-    if (count := int(rows["_no_offer"].sum())) > 0:
-        raise AssignmentError(f"offer: {used['offer']!r} is null in {count:,} of {len(rows):,} candidates")
-    if (count := int((~np.isfinite(rows["value"].to_numpy(np.float64))).sum())) > 0:
-        raise AssignmentError(
-            f"value: {used['value']!r} is null or not finite in {count:,} of {len(rows):,} candidates"
-        )
+    unusable = {(role, "null"): rows[role].isna() for role in wanted}
+    unusable["offer", "null"] = rows["_no_offer"]
+    unusable["value", "null or not finite"] = ~np.isfinite(rows["value"])
+    for (role, what), is_so in unusable.items():
+        if count := int(is_so.sum()):
+            raise AssignmentError(f"{role}: {used[role]!r} is {what} in {count:,} of {len(rows):,} candidates")
     rows = rows.drop(columns="_no_offer").sort_values([*wanted, "cell"], ignore_index=True)
     twice = rows.duplicated(["customer", "cell"])
     if twice.any():
@@ -191,15 +193,8 @@ def _numbered(candidates: DataFrame, used: Mapping[str, str], cells: pd.DataFram
     types = [T.StructField(f"__{role}", candidates.schema[used[role]].dataType) for role in roles]
     listed = [(*row, place) for place, row in enumerate(cells.itertuples(index=False, name=None))]
     table = spark.createDataFrame(listed, T.StructType([*types, T.StructField("__cell", T.LongType())]))
-    same = [F.col(f"`{used[role]}`").eqNullSafe(F.col(f"__{role}")) for role in roles]
-    return candidates.join(F.broadcast(table), _all(same), "inner").drop(*(f"__{role}" for role in roles))
-
-
-def _all(conditions: list[Column]) -> Column:
-    found = conditions[0]
-    for one in conditions[1:]:
-        found = found & one
-    return found
+    same = [column(used[role]).eqNullSafe(F.col(f"__{role}")) for role in roles]
+    return candidates.join(F.broadcast(table), same, "inner").drop(*(f"__{role}" for role in roles))
 
 
 def _problem(keys: Any, value: Floats, cell: Places, cells: pd.DataFrame, limits: pd.DataFrame) -> Problem:
@@ -224,8 +219,8 @@ def _membership(cells: pd.DataFrame, limits: pd.DataFrame) -> sparse.csr_array:
         places.append(np.asarray(groups[roles].get(named, []), np.int64) if roles else np.arange(len(cells)))
     sizes = [len(rows) for rows in places]
     row = np.concatenate(places) if places else np.zeros(0, np.int64)
-    column = np.repeat(np.arange(len(limits)), sizes)
-    return sparse.csr_array((np.ones(len(row)), (row, column)), shape=(len(cells), len(limits)))
+    of_limit = np.repeat(np.arange(len(limits)), sizes)
+    return sparse.csr_array((np.ones(len(row)), (row, of_limit)), shape=(len(cells), len(limits)))
 
 
 def _chosen_rows(
@@ -236,7 +231,7 @@ def _chosen_rows(
     schema = T.StructType([T.StructField("__customer", kind), T.StructField("__chosen", T.LongType())])
     keys = candidates.sparkSession.createDataFrame(chosen.set_axis(schema.names, axis=1), schema)
     numbered = _numbered(candidates, used, cells)
-    same = (F.col(f"`{used['customer']}`") == F.col("__customer")) & (F.col("__cell") == F.col("__chosen"))
+    same = (column(used["customer"]) == F.col("__customer")) & (F.col("__cell") == F.col("__chosen"))
     return numbered.join(keys, same, "left_semi").drop("__cell")
 
 

@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from itertools import count
 
 import numpy as np
 
 from strata.models.marketing.assignment_dual import Prices, dual_bound, find_prices
 from strata.models.marketing.assignment_exact import exact_choice, smallest_shortfall
-from strata.models.marketing.assignment_problem import Flags, Floats, Places, Problem, best_rows
+from strata.models.marketing.assignment_problem import Flags, Floats, Places, Problem, best_rows, top_rows
 
 # So many candidates are solved exactly, without prices; of a larger problem so many are its core at first.
 EXACT_ROWS, CORE_ROWS = 20_000, 40_000
-# How often blocks are added to a core that can't meet the limits.
+# How often blocks are added to a core that can't meet the minimums.
 ROUNDS = 12
 
 
@@ -32,8 +33,8 @@ def solve(problem: Problem) -> Solution:
     Up to 20,000 candidates it is exact. Beyond, ``bound`` says how near it is.
     """
     if not problem.rows:
-        nothing = np.zeros(len(problem.minimum))
-        return Solution(np.zeros(0, bool), Prices(nothing, nothing), 0.0, float(problem.minimum.sum()))
+        nothing = Prices.none(len(problem.minimum))
+        return Solution(np.zeros(0, bool), nothing, 0.0, float(problem.minimum.sum()))
     if problem.rows <= EXACT_ROWS:
         least, _ = smallest_shortfall(problem)
         chosen, prices, missing = exact_choice(replace(problem, missing=least), thorough=True)
@@ -41,29 +42,43 @@ def solve(problem: Problem) -> Solution:
     return _solve_by_core(problem)
 
 
+@dataclass(frozen=True)
+class _Core:
+    """Blocks to decide exactly, the rows that all others take (-1 is none), and the problem that these leave."""
+
+    blocks: Flags
+    fixed: Places
+    inside: Problem
+
+
 def _solve_by_core(problem: Problem) -> Solution:
     reachable = problem.with_limits(_reachable(problem), problem.maximum)
     prices = find_prices(reachable)
-    worth = reachable.value - reachable.costs(prices.net)
-    settled = best_rows(reachable, worth)
-    core = _contested(reachable, worth)
-    for _ in range(ROUNDS):
-        fixed = np.where(core, -1, settled)
-        left = _left_over(reachable, fixed)
-        inside = reachable.part(core[reachable.block]).with_limits(left.minimum, np.maximum(left.maximum, 0))
-        missing, shortfalls = smallest_shortfall(inside)
-        more = _to_unsettle(reachable, worth, fixed, -np.minimum(left.maximum, 0), shortfalls)
-        if not more.any():
-            break
-        core = core | more
+    core = _feasible_core(reachable, reachable.value - reachable.costs(prices.net))
+    part, refined, _ = exact_choice(core.inside, thorough=False)
     chosen = np.zeros(problem.rows, bool)
-    chosen[fixed[fixed >= 0]] = True
-    part, refined, _ = exact_choice(replace(inside, missing=missing), thorough=False)
-    chosen[np.flatnonzero(core[reachable.block])[part]] = True
+    chosen[core.fixed[core.fixed >= 0]] = True
+    chosen[np.flatnonzero(core.blocks[reachable.block])[part]] = True
     final = replace(reachable, missing=float(np.maximum(reachable.minimum - reachable.usage(chosen), 0).sum()))
-    best = min((prices, refined), key=lambda one: dual_bound(final, one))
+    bound, best = min(((dual_bound(final, one), one) for one in (prices, refined)), key=lambda found: found[0])
     unmet = float((problem.minimum - reachable.minimum).sum())
-    return Solution(chosen, best, dual_bound(final, best), final.missing + unmet)
+    return Solution(chosen, best, bound, final.missing + unmet)
+
+
+def _feasible_core(problem: Problem, worth: Floats) -> _Core:
+    """Contested blocks, and as many more as it takes to exceed no maximum and, if possible, to meet the minimums."""
+    settled, blocks = best_rows(problem, worth), _contested(problem, worth)
+    for turn in count(1):
+        fixed = np.where(blocks, -1, settled)
+        left = _left_over(problem, fixed)
+        excess = np.maximum(-left.maximum, 0)
+        inside = problem.part(blocks[problem.block]).with_limits(left.minimum, np.maximum(left.maximum, 0))
+        missing, shortfalls = smallest_shortfall(inside)
+        more = _to_unsettle(problem, worth, fixed, excess, shortfalls) & ~blocks
+        if not more.any() or (turn >= ROUNDS and not excess.any()):
+            break
+        blocks = blocks | more
+    return _Core(blocks, fixed, replace(inside, missing=missing))
 
 
 def _reachable(problem: Problem) -> Floats:
@@ -71,31 +86,24 @@ def _reachable(problem: Problem) -> Floats:
     found = problem.minimum.copy()
     rows = problem.usage(np.ones(problem.rows))
     most = np.diff(np.append(problem.start, problem.rows)).max()
-    for limit in np.flatnonzero((found > 0) & (rows < found * most)):
-        counts = np.asarray(problem.member[:, [limit]].todense()).ravel()[problem.cell] > 0
-        found[limit] = min(found[limit], len(np.unique(problem.block[counts])))
+    for limit in np.flatnonzero((found > 0) & (rows < found * most)).tolist():
+        found[limit] = min(found[limit], len(np.unique(problem.block[problem.counts_towards(limit)])))
     return np.minimum(found, problem.maximum)
 
 
 def _contested(problem: Problem, worth: Floats) -> Flags:
     """Blocks whose two best choices (nothing is one) are nearest to each other, about as many rows as a core has."""
-    ordered = np.sort(_by_block(problem, worth), axis=1)
-    gap = ordered[:, -1] - ordered[:, -2]
+    first, top = top_rows(problem, worth)
+    others = worth.copy()
+    others[first] = -np.inf
+    second = np.maximum.reduceat(others, problem.start)
+    # Nothing, which is worth 0, is the best, the second or neither.
+    gap = np.where(top > 0, top - np.maximum(second, 0), -top)
     order = np.argsort(gap, kind="stable")
     sizes = np.diff(np.append(problem.start, problem.rows))
     is_core = np.zeros(len(gap), bool)
     is_core[order[np.cumsum(sizes[order]) <= CORE_ROWS]] = True
     return is_core
-
-
-def _by_block(problem: Problem, worth: Floats) -> Floats:
-    """The two highest worths of each block, and 0 for nothing."""
-    top = np.maximum.reduceat(worth, problem.start)
-    first = np.unique(problem.block[worth == top[problem.block]], return_index=True)[1]
-    row = np.flatnonzero(worth == top[problem.block])[first]
-    rest = worth.copy()
-    rest[row] = -np.inf
-    return np.column_stack([top, np.maximum.reduceat(rest, problem.start), np.zeros(len(top))])
 
 
 def _left_over(problem: Problem, fixed: Places) -> Problem:
@@ -110,8 +118,8 @@ def _to_unsettle(problem: Problem, worth: Floats, fixed: Places, excess: Floats,
     """Settled blocks to decide anew: the cheapest that free an exceeded maximum or could serve a missed minimum."""
     found = np.zeros(len(fixed), bool)
     kept = np.where(fixed >= 0, worth[fixed], 0.0)
-    for limit in np.flatnonzero((excess > 0) | (missing > 0)):
-        counts = np.asarray(problem.member[:, [limit]].todense()).ravel()[problem.cell] > 0
+    for limit in np.flatnonzero((excess > 0) | (missing > 0)).tolist():
+        counts = problem.counts_towards(limit)
         if excess[limit] > 0:
             blocks = np.flatnonzero((fixed >= 0) & counts[fixed])
             cost = kept[blocks]

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 import numpy as np
 from scipy.optimize import minimize
 
-from strata.models.marketing.assignment_problem import Floats, Problem
+from strata.models.marketing.assignment_problem import Flags, Floats, Problem
 
 # Temperatures as shares of the spread of values, and how many steps each is given.
 TEMPERATURES, STEPS = (0.3, 0.1, 0.03, 0.01, 0.003), 40
@@ -32,6 +32,11 @@ class Prices:
     of_maximum: Floats
     of_minimum: Floats
 
+    @classmethod
+    def none(cls, limits: int) -> Prices:
+        """Every place for nothing."""
+        return cls(np.zeros(limits), np.zeros(limits))
+
     @property
     def net(self) -> Floats:
         """What a candidate pays for counting towards each limit; below 0 where a minimum wants it."""
@@ -47,53 +52,78 @@ def dual_bound(problem: Problem, prices: Prices) -> float:
 
 def find_prices(problem: Problem) -> Prices:
     """Prices that nearly minimise the dual; those of a large problem begin with those of a part of its blocks."""
-    if problem.rows <= MANY_ROWS:
-        nothing = np.zeros(len(problem.minimum))
-        return _descended(problem, Prices(nothing, nothing), TEMPERATURES)
-    is_drawn = np.random.default_rng(DRAW).integers(SAMPLE, size=len(problem.start)) == 0
-    part = problem.part(is_drawn[problem.block]).with_limits(problem.minimum / SAMPLE, problem.maximum / SAMPLE)
-    begin = find_prices(part)
-    if max(begin.of_maximum.max(), begin.of_minimum.max()) < MOST * np.std(part.value) / 2:
+    if problem.rows > MANY_ROWS and (begin := _prices_of_a_part(problem)):
         return _descended(problem, begin, TEMPERATURES[-LAST:])
-    # The part can't meet a minimum, so its prices say nothing.
-    nothing = np.zeros(len(problem.minimum))
-    return _descended(problem, Prices(nothing, nothing), TEMPERATURES)
+    return _descended(problem, Prices.none(len(problem.minimum)), TEMPERATURES)
+
+
+def _prices_of_a_part(problem: Problem) -> Prices | None:
+    """The prices of blocks drawn under as small a part of the limits; None if they can't meet a minimum."""
+    is_drawn = np.random.default_rng(DRAW).integers(SAMPLE, size=len(problem.start)) == 0
+    if not is_drawn.any():
+        return None
+    part = problem.part(is_drawn[problem.block]).with_limits(problem.minimum / SAMPLE, problem.maximum / SAMPLE)
+    found = find_prices(part)
+    dearest = max(found.of_maximum.max(initial=0.0), found.of_minimum.max(initial=0.0))
+    return found if dearest < MOST * _spread(part) / 2 else None
 
 
 def _descended(problem: Problem, begin: Prices, temperatures: Sequence[float]) -> Prices:
     """Prices that nearly minimise the dual, from ``begin`` on; one scan of the candidates a step."""
-    capped, wanted = np.isfinite(problem.maximum), problem.minimum > 0
-    count = len(problem.minimum)
-    if not (capped.any() or wanted.any()):
+    dual = _SmoothedDual(problem, _spread(problem), np.isfinite(problem.maximum), problem.minimum > 0)
+    vector = dual.vector(begin)
+    if not len(vector):
         return begin
-    spread = float(np.std(problem.value)) or float(np.abs(problem.value).max()) or 1.0
-    ends = np.where(np.isfinite(problem.maximum), problem.maximum, 0.0)
-
-    def unpacked(vector: Floats) -> Prices:
-        of_maximum, of_minimum = np.zeros(count), np.zeros(count)
-        of_maximum[capped], of_minimum[wanted] = np.split(vector * spread, [int(capped.sum())])
-        return Prices(of_maximum, of_minimum)
-
-    def smoothed(vector: Floats, temperature: float) -> tuple[float, Floats]:
-        priced = unpacked(vector)
-        kept, shares = _softmax(problem, problem.value - problem.costs(priced.net), temperature)
-        used = problem.usage(shares)
-        slope = np.concatenate([(ends - used)[capped], (used - problem.minimum)[wanted]])
-        return (kept + _worth_of_limits(problem, priced)) / spread, slope
-
-    vector = np.concatenate([begin.of_maximum[capped], begin.of_minimum[wanted]]) / spread
-    for share in temperatures:
+    for temperature in temperatures:
         found = minimize(
-            smoothed,
+            dual.value_and_slope,
             vector,
-            (share * spread,),
+            (temperature * dual.spread,),
             "L-BFGS-B",
             jac=True,
             bounds=[(0, MOST)] * len(vector),
             options={"maxiter": STEPS, "ftol": TOLERANCE},
         )
         vector = found.x
-    return unpacked(vector)
+    return dual.prices(vector)
+
+
+@dataclass(frozen=True)
+class _SmoothedDual:
+    """The dual as a function of one vector: the prices, in spreads of values, of the limits that can bind.
+
+    These are the maximums of the limits ``capped``, then the minimums of the limits ``wanted``.
+    """
+
+    problem: Problem
+    spread: float
+    capped: Flags
+    wanted: Flags
+
+    def vector(self, prices: Prices) -> Floats:
+        """The prices as a vector."""
+        return np.concatenate([prices.of_maximum[self.capped], prices.of_minimum[self.wanted]]) / self.spread
+
+    def prices(self, vector: Floats) -> Prices:
+        """The vector as prices."""
+        found = Prices.none(len(self.problem.minimum))
+        found.of_maximum[self.capped], found.of_minimum[self.wanted] = np.split(
+            vector * self.spread, [int(self.capped.sum())]
+        )
+        return found
+
+    def value_and_slope(self, vector: Floats, temperature: float) -> tuple[float, Floats]:
+        """The smoothed dual, in spreads, and by how much each limit has places left over (a minimum: too many)."""
+        problem, prices = self.problem, self.prices(vector)
+        kept, shares = _softmax(problem, problem.value - problem.costs(prices.net), temperature)
+        used = problem.usage(shares)
+        slope = np.concatenate([(problem.maximum - used)[self.capped], (used - problem.minimum)[self.wanted]])
+        return (kept + _worth_of_limits(problem, prices)) / self.spread, slope
+
+
+def _spread(problem: Problem) -> float:
+    """What values differ by; what they are where all are alike."""
+    return float(np.std(problem.value)) or float(np.abs(problem.value).max()) or 1.0
 
 
 def _worth_of_limits(problem: Problem, prices: Prices) -> float:

@@ -45,6 +45,10 @@ class Problem:
         by_cell = np.bincount(self.cell, weights=chosen, minlength=self.member.shape[0])
         return np.asarray(self.member.T @ by_cell)
 
+    def counts_towards(self, limit: int) -> Flags:
+        """Whether each row counts towards the limit."""
+        return np.asarray(self.member[:, [limit]].todense()).ravel()[self.cell] > 0
+
     def costs(self, prices: Floats) -> Floats:
         """What each row pays for the limits that it counts towards."""
         return np.asarray(self.member @ prices)[self.cell]
@@ -60,10 +64,14 @@ class Problem:
         return replace(self, start=start, block=numbered, value=self.value[rows], cell=self.cell[rows])
 
 
+def top_rows(problem: Problem, worth: Floats) -> tuple[Places, Floats]:
+    """Of each block the first row of highest ``worth``, and that worth."""
+    top = np.maximum.reduceat(worth, problem.start)
+    row = np.flatnonzero(worth == top[problem.block])
+    return row[np.unique(problem.block[row], return_index=True)[1]], top
+
+
 def best_rows(problem: Problem, worth: Floats) -> Places:
     """Of each block the first row of highest ``worth``, -1 where none is above 0."""
-    top = np.maximum.reduceat(worth, problem.start)
-    is_top = worth == top[problem.block]
-    row = np.flatnonzero(is_top)
-    first = row[np.unique(problem.block[row], return_index=True)[1]]
-    return np.where(top > 0, first, -1)
+    row, top = top_rows(problem, worth)
+    return np.where(top > 0, row, -1)

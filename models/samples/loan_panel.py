@@ -129,16 +129,11 @@ def _dates(as_of: date, every: int | None) -> Column:
 def _standing(seen: DataFrame) -> DataFrame:
     """How each loan stands on each date, by the versions that were known then."""
     at = F.col("at")
-    known = F.filter(
-        "records",
-        lambda r: (r["state_at"] <= at) & (r["known_ts"] <= at) & (r["until"].isNull() | (r["until"] > at))
-        & r["days_past_due"].isNotNull(),
-    )  # fmt: skip
-    terms = F.array_max(F.filter("terms", lambda t: t["known_ts"] <= at))
-    rows = seen.select("loan_id", "at", terms.alias("loan"), known.alias("known"))
+    known = seen.select("loan_id", "at", _terms_then(at).alias("loan"), _records_then(at).alias("known"))
     recent = F.filter("known", lambda r: r["state_at"] > at - F.make_interval(days=F.lit(LOOK_BACK_DAYS)))
-    rows = rows.select("loan_id", "at", "loan", F.array_max("known").alias("now"), recent.alias("recent"))
-    late = F.transform("recent", lambda r: r["days_past_due"])
+    days_late = F.transform(recent, lambda r: r["days_past_due"])
+    rows = known.select("loan_id", "at", "loan", F.array_max("known").alias("now"), days_late.alias("late"))
+    owed, lent = (F.col(name).cast("double") for name in ("now.balance", "loan.principal"))
     return rows.select(
         "loan_id",
         "at",
@@ -146,13 +141,29 @@ def _standing(seen: DataFrame) -> DataFrame:
         *(F.col(f"loan.{name}").alias(name) for name in _TERMS),
         F.col("now.state_at").alias("state_at"),
         F.col("now.days_past_due").alias("dpd_now"),
-        F.array_max(late).alias("dpd_worst_184d"),
-        F.size(F.filter(late, lambda days: days > 0)).alias("months_late_184d"),
+        F.array_max("late").alias("dpd_worst_184d"),
+        F.size(F.filter("late", lambda days: days > 0)).alias("months_late_184d"),
         F.floor(F.months_between(F.to_date("at"), "loan.opened_on")).cast("int").alias("months_on_book"),
         F.col("now.balance").alias("balance_now"),
-        (1 - F.col("now.balance").cast("double") / F.col("loan.principal").cast("double")).alias("repaid_ratio"),
+        (1 - owed / lent).alias("repaid_ratio"),
         ((F.col("now.balance") > 0) & ~F.col("now.is_written_off")).alias("_is_open"),
     )
+
+
+def _terms_then(at: Column) -> Column:
+    """The terms of a loan that were known last at a moment."""
+    return F.array_max(F.filter("terms", lambda t: t["known_ts"] <= at))
+
+
+def _records_then(at: Column) -> Column:
+    """The month ends of a loan that had passed at a moment, each as it was known last, without withdrawn ones."""
+
+    def counts(record: Column) -> Column:
+        is_last = record["until"].isNull() | (record["until"] > at)
+        has_passed = (record["state_at"] <= at) & (record["known_ts"] <= at)
+        return has_passed & is_last & record["days_past_due"].isNotNull()
+
+    return F.filter("records", counts)
 
 
 def _owned(standing: DataFrame, holders: DataFrame) -> DataFrame:

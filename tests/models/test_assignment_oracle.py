@@ -154,6 +154,27 @@ def test_prices_begun_with_a_part_of_the_blocks_reach_what_is_exact(minimum, mon
     assert value == pytest.approx(most, rel=1e-2 if exact.missing else 1e-4)
 
 
+def test_a_core_grows_until_no_maximum_is_exceeded(monkeypatch):
+    """Free prices settle nearly all blocks far beyond the limits, and one turn is all that minimums are given."""
+    problem = drawn(500, blocks=800, units=6, offers=4, tight=0.05, minimum=10, room=1)
+    nothing = Prices(np.zeros(len(problem.minimum)), np.zeros(len(problem.minimum)))
+    monkeypatch.setattr(assignment_core, "EXACT_ROWS", 0)
+    monkeypatch.setattr(assignment_core, "CORE_ROWS", 50)
+    monkeypatch.setattr(assignment_core, "ROUNDS", 1)
+    monkeypatch.setattr(assignment_core, "find_prices", lambda problem: nothing)
+    checked(problem)
+
+
+def test_many_candidates_without_a_limit_take_the_best_of_each_block(monkeypatch):
+    problem = drawn(501, blocks=200)
+    free = problem.with_limits(np.zeros(0), np.zeros(0))
+    free = replace(free, member=sparse.csr_array((problem.member.shape[0], 0)))
+    monkeypatch.setattr(assignment_core, "EXACT_ROWS", 0)
+    monkeypatch.setattr(assignment_dual, "MANY_ROWS", 100)
+    _, value = checked(free)
+    assert value == pytest.approx(np.maximum(np.maximum.reduceat(free.value, free.start), 0).sum())
+
+
 def test_any_prices_give_a_bound():
     problem = drawn(7, blocks=60)
     rng, count = np.random.default_rng(0), len(problem.minimum)
